@@ -1,0 +1,223 @@
+"""Run folders: written so that a crash at any moment loses nothing, read so that a damaged file is never believed.
+
+    run/checkpoints/step-000001200/   config.json, model.safetensors, state.safetensors; the two newest are kept
+    run/metrics.jsonl                 one line an evaluation
+    run/lock                          held by the process that writes
+
+A checkpoint is a method's name, its arguments, the data spec, and weights: JSON and safetensors, no code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from gargalo.errors import CheckpointError
+from gargalo.model import LatentModel
+from gargalo.objectives import Objective
+from gargalo.registry import method
+from gargalo.spec import DataSpec
+
+FORMAT = 1
+KEEP = 2
+MAX_CONFIG_BYTES = 4 << 20
+migrations: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}  # from a format to the next
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model with all that is needed to use it: what `load` returns and every verb takes."""
+
+    net: LatentModel
+    objective: Objective = field(repr=False)
+    config: dict[str, Any] = field(repr=False)
+    path: Path | None = None
+
+    @property
+    def spec(self) -> DataSpec:
+        return DataSpec.from_json(self.config["spec"])
+
+    @property
+    def method(self) -> str:
+        return self.config["method"]
+
+    @property
+    def latent_dim(self) -> int:
+        return self.config["arguments"]["latent_dim"]
+
+    @property
+    def corruption(self) -> str:
+        return self.config["corruption"]
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.net.parameters()).device
+
+
+def build(config: dict[str, Any]) -> tuple[LatentModel, Objective]:
+    """A fresh model and objective from a config's method, arguments and data spec."""
+    arguments = method.check(config["method"], config["arguments"])
+    return method[config["method"]](DataSpec.from_json(config["spec"]), **arguments)
+
+
+def save(run: Path, config: dict[str, Any], weights: dict[str, Tensor], state: dict[str, Tensor], step: int) -> Path:
+    """Writes a checkpoint so that it is either whole or not there, and removes all but the newest two.
+
+    ValueError for weights that are not finite: nothing broken is ever written.
+    """
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise ValueError(f"{name} is not finite; the checkpoint was not written.")
+    folder = run / "checkpoints"
+    folder.mkdir(parents=True, exist_ok=True)
+    final, temporary = folder / f"step-{step:09d}", folder / f"writing-{step:09d}"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    digests: dict[str, str] = {}
+    for name, tensors in {"model.safetensors": weights, "state.safetensors": state}.items():
+        save_file({key: tensor.detach().contiguous() for key, tensor in tensors.items()}, temporary / name)
+        digests[name] = _digest(temporary / name)
+    config = {"format": FORMAT, **config, "sha256": digests}
+    config["sha256"]["config.json"] = _config_digest(config)
+    (temporary / "config.json").write_text(json.dumps(config, indent=2, allow_nan=False) + "\n")
+    for path in (*temporary.iterdir(), temporary):
+        _sync(path)
+    if final.exists():  # the same step again, after a crash between this and the next line: same content
+        shutil.rmtree(final)
+    temporary.rename(final)
+    _sync(folder)
+    for old in _checkpoints(run)[KEEP:]:
+        shutil.rmtree(old, ignore_errors=True)
+    return final
+
+
+def read(path: Path) -> tuple[dict[str, Any], Path]:
+    """The config and folder of the newest checkpoint that is whole: of a run, or of one checkpoint folder.
+
+    Raises CheckpointError with the reason of each that is not.
+    """
+    if not path.exists():
+        raise CheckpointError(f"There is no run at {path}. Train one with: gargalo train METHOD DATA -o {path}")
+    candidates = [path] if (path / "config.json").exists() else _checkpoints(path)
+    if not candidates:
+        raise CheckpointError(f"{path} holds no checkpoint. A run folder is what `gargalo train -o` made.")
+    reasons: list[str] = []
+    for folder in candidates:
+        try:
+            return _verified_config(folder), folder
+        except CheckpointError as error:
+            reasons.append(str(error))
+    raise CheckpointError(f"No checkpoint of {path} can be read. " + " ".join(reasons))
+
+
+def load(path: str | Path, *, device: str = "cpu") -> TrainedModel:
+    """The trained model of a run folder.
+
+    Raises CheckpointError where nothing whole is found, or weights and config do not belong together.
+    """
+    config, folder = read(Path(path))
+    file = folder / "model.safetensors"
+    try:
+        with torch.device("meta"):  # costs nothing, whatever sizes a hostile config asks for
+            expected = build(config)[0].state_dict()
+        _compare(file, expected)
+        net, objective = build(config)
+        net.load_state_dict(load_file(file))
+    except (ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
+        raise CheckpointError(f"{folder} cannot be loaded: {error}") from error
+    return TrainedModel(net.to(device).eval().requires_grad_(False), objective.eval(), config, Path(path))
+
+
+def load_state(folder: Path) -> dict[str, Tensor]:
+    """The tensors needed to go on training."""
+    try:
+        return load_file(folder / "state.safetensors")
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{folder}/state.safetensors cannot be read: {error}") from error
+
+
+@contextmanager
+def locked(run: Path) -> Iterator[None]:
+    """Holds the run folder for writing. CheckpointError where another process does."""
+    run.mkdir(parents=True, exist_ok=True)
+    with (run / "lock").open("a") as file:
+        try:
+            import fcntl
+        except ImportError:  # Windows: a file open for writing cannot be replaced there, which is lock enough
+            yield
+            return
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CheckpointError(f"{run} is being written by another process. Wait for it, or give another -o.") from error
+        yield
+
+
+def _compare(file: Path, expected: dict[str, Tensor]) -> None:
+    with safe_open(file, "pt") as found:
+        names = set(found.keys())
+        for name, tensor in expected.items():
+            shape = tuple(found.get_slice(name).get_shape()) if name in names else None
+            if shape != tuple(tensor.shape):
+                raise CheckpointError(f"{file} holds {name} of shape {shape}; the config wants {tuple(tensor.shape)}.")
+
+
+def _checkpoints(run: Path) -> list[Path]:
+    """Newest first, by step: clocks can be wrong."""
+    return sorted((run / "checkpoints").glob("step-*"), reverse=True)
+
+
+def _verified_config(folder: Path) -> dict[str, Any]:
+    file = folder / "config.json"
+    try:
+        if file.stat().st_size > MAX_CONFIG_BYTES:
+            raise CheckpointError(f"{file} is too large to be one of ours.")
+        config: dict[str, Any] = json.loads(file.read_bytes())
+        version, digests = config["format"], dict(config["sha256"])
+        if not isinstance(version, int) or version > FORMAT:
+            raise CheckpointError(f"{file} has format {version}; this Gargalo reads up to {FORMAT}. Update gargalo.")
+        if digests.pop("config.json") != _config_digest(config):
+            raise CheckpointError(f"{file} is damaged: its digest does not match.")
+        for name in ("model.safetensors", "state.safetensors"):
+            if _digest(folder / name) != digests.pop(name):
+                raise CheckpointError(f"{folder / name} is damaged: its digest does not match.")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise CheckpointError(f"{file} cannot be read: {error}") from error
+    while version < FORMAT:
+        config = migrations[version](config)
+        version += 1
+    return config
+
+
+def _config_digest(config: dict[str, Any]) -> str:
+    """Over everything, the other files' digests too, but not over itself."""
+    digests = {name: digest for name, digest in config["sha256"].items() if name != "config.json"}
+    text = json.dumps(config | {"sha256": digests}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    if os.name != "posix":  # a folder cannot be opened there
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,68 @@
+"""Batches of a source as a function of (seed, step): the same step gives the same bits, whoever asks and when."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gargalo.data.source import Source
+from gargalo.model import Batch
+from gargalo.registry import corruption
+
+
+def derive(seed: int, *path: int | str) -> int:
+    """A seed of its own for every purpose: (seed, "order", epoch), (seed, "noise", step) ..."""
+    text = "/".join(map(str, (seed, *path)))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Endless batches of some rows of a source, in an order of its own each epoch.
+
+    All batches have the same size; the rows that do not fill one at the end of an epoch wait for another.
+    """
+
+    source: Source
+    index: Tensor
+    batch_size: int
+    corrupt: str = "none"
+    seed: int = 0
+    device: str = "cpu"
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return max(1, len(self.index) // self.batch_size)
+
+    def batches(self, after: int = 0) -> Iterator[Batch]:
+        """The batches of steps ``after + 1``, ``after + 2`` ..."""
+        rule = corruption.select(self.corrupt)
+        step = after
+        while True:
+            epoch, position = divmod(step, self.steps_per_epoch)
+            order = self._order(epoch)
+            for start in range(position * self.batch_size, self.steps_per_epoch * self.batch_size, self.batch_size):
+                step += 1
+                yield self._batch(order[start : start + self.batch_size], rule, derive(self.seed, "input", step))
+
+    def in_order(self) -> Iterator[Batch]:
+        """Every row once, in order, corrupted the same way at every call: for measuring."""
+        rule = corruption.select(self.corrupt)
+        for number, rows in enumerate(self.index.split(self.batch_size)):
+            yield self._batch(rows, rule, derive(self.seed, "measure", number))
+
+    def _order(self, epoch: int) -> Tensor:
+        generator = torch.Generator().manual_seed(derive(self.seed, "order", epoch))
+        return self.index[torch.randperm(len(self.index), generator=generator)]
+
+    def _batch(self, rows: Tensor, rule: Callable[..., Any], seed: int) -> Batch:
+        example = self.source.gather(rows)
+        target = self.source.spec.scaled(example.target.to(self.device))
+        generator = torch.Generator(self.device).manual_seed(seed)
+        condition = None if example.condition is None else example.condition.to(self.device)
+        return Batch(rule(target, generator), target, condition, len(self.index))

@@ -1,0 +1,59 @@
+"""Corruptions make the task: a rule for the input from the target, fresh at every draw.
+
+They work on the model's values, pixels in [0, 1], a whole batch at a time: ``[N, C, H, W]`` in, input out.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gargalo.registry import corruption
+
+
+@corruption
+def none(target: Tensor, generator: torch.Generator) -> Tensor:
+    """The input is the target."""
+    return target
+
+
+@corruption
+def noise(
+    target: Tensor, generator: torch.Generator, *, std: float = 0.2, mean: float = 0.0, clip: bool = True
+) -> Tensor:
+    """Adds Gaussian noise; clip cuts the result to [0, 1], the same in training and in use."""
+    if std < 0:
+        raise ValueError(f"noise: std={std} must be at least 0.")
+    drawn = torch.randn(target.shape, generator=generator, device=target.device)
+    noisy = target + mean + std * drawn
+    return noisy.clamp(0, 1) if clip else noisy
+
+
+@corruption
+def downscale(
+    target: Tensor,
+    generator: torch.Generator,
+    *,
+    factor: int = 2,
+    method: Literal["bicubic", "bilinear", "area"] = "bicubic",
+) -> Tensor:
+    """Shrinks pictures by a whole factor, anti-aliased, rounded to 8 bits as a file would be."""
+    if target.dim() != 4:
+        raise ValueError(f"downscale works on pictures; this data has shape {tuple(target.shape[1:])}.")
+    size = [side // factor for side in target.shape[-2:]] if factor >= 1 else [0]
+    if min(size) < 1:
+        raise ValueError(f"downscale: factor={factor} must lie between 1 and {min(target.shape[-2:])}.")
+    if method == "area":
+        small = F.interpolate(target, size, mode="area")
+    else:
+        small = F.interpolate(target, size, mode=method, antialias=True)
+    return (small.clamp(0, 1) * 255).round() / 255
+
+
+@torch.no_grad()
+def corrupted_shape(rule: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of an input whose target has ``shape``."""
+    return tuple(corruption.select(rule)(torch.zeros(1, *shape), torch.Generator()).shape[1:])

@@ -1,0 +1,13 @@
+"""The two errors of our own. Everything else is Python's: ValueError, TypeError, KeyError."""
+
+
+class GargaloError(Exception):
+    """A user's mistake or a damaged file: shown as one message, never as a traceback."""
+
+
+class CheckpointError(GargaloError):
+    """A run folder cannot be read, is damaged, or is being written by another process."""
+
+
+class DataError(GargaloError):
+    """A data set, an image or a table cannot be used as given."""

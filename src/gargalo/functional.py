@@ -1,0 +1,81 @@
+"""Formulas as pure functions of tensors and distributions. Each stands once, here."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gargalo.distributions import DiagonalGaussian, sum_event
+
+
+def standard_normal_kl(q: DiagonalGaussian) -> Tensor:
+    """KL(q || N(0, I)) of each dimension, ``[N, D]``, exact (Kingma and Welling 2014, appendix B)."""
+    return 0.5 * (q.mean.square() + q.log_var.exp() - 1 - q.log_var)
+
+
+def standard_normal_log_prob(z: Tensor) -> Tensor:
+    """log N(z; 0, I), ``[N]``."""
+    return -0.5 * sum_event(z.square() + math.log(2 * math.pi))
+
+
+def log_mean_exp(x: Tensor, dim: int = 0) -> Tensor:
+    """log of the mean of exp(x) along ``dim``."""
+    return x.logsumexp(dim) - math.log(x.shape[dim])
+
+
+def mean_squared_error(x: Tensor, y: Tensor) -> Tensor:
+    """Averaged over the event, ``[N]``. For display only: objectives are sums, in nats."""
+    return (x - y).square().flatten(1).mean(1)
+
+
+def binary_cross_entropy(p: Tensor, x: Tensor, eps: float = 1e-7) -> Tensor:
+    """Averaged over the event, ``[N]``, for display. ``p`` is cut to [eps, 1 - eps] as Keras does."""
+    p = p.clamp(eps, 1 - eps)
+    return -(x * p.log() + (1 - x) * torch.log1p(-p)).flatten(1).mean(1)
+
+
+def psnr(mse: Tensor, peak: float = 1.0) -> Tensor:
+    """Peak signal-to-noise ratio in decibels from mean squared errors, cut off at 100 dB."""
+    return 10 * torch.log10(peak**2 / mse.clamp(min=peak**2 * 1e-10))
+
+
+def ssim(x: Tensor, y: Tensor, peak: float = 1.0) -> Tensor:
+    """Structural similarity of pictures ``[N, C, H, W]``, ``[N]`` (Wang et al. 2004).
+
+    Gaussian window of sigma 1.5, population covariance, a border of half a window left out; where a picture is
+    smaller than the window, the window shrinks to fit.
+    """
+    radius = min(5, (min(x.shape[-2:]) - 1) // 2)
+    t = torch.arange(-radius, radius + 1, dtype=x.dtype, device=x.device)
+    window = torch.exp(-t.square() / (2 * 1.5**2))
+    window = window / window.sum()
+
+    def blur(image: Tensor) -> Tensor:
+        flat = image.flatten(0, 1)[:, None]
+        rows = F.conv2d(flat, window.view(1, 1, -1, 1))
+        return F.conv2d(rows, window.view(1, 1, 1, -1)).view(*image.shape[:2], *rows.shape[2:-1], -1)
+
+    mean_x, mean_y = blur(x), blur(y)
+    var_x, var_y = blur(x * x) - mean_x.square(), blur(y * y) - mean_y.square()
+    covariance = blur(x * y) - mean_x * mean_y
+    c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
+    luminance = (2 * mean_x * mean_y + c1) / (mean_x.square() + mean_y.square() + c1)
+    structure = (2 * covariance + c2) / (var_x + var_y + c2)
+    return (luminance * structure).flatten(1).mean(1)
+
+
+def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """Spherical interpolation (Shoemake 1985) of ``a`` and ``b``, ``[D]``, at ``t`` in [0, 1]: ``[T, D]``.
+
+    Where the two point the same or opposite ways, or one is 0, a straight line takes its place.
+    """
+    t = t[:, None]
+    cosine = F.cosine_similarity(a, b, dim=0)
+    angle = torch.arccos(cosine.clamp(-1, 1))
+    sine = torch.sin(angle)
+    if sine.abs() < 1e-4 or a.norm() < 1e-8 or b.norm() < 1e-8:
+        return torch.lerp(a, b, t)
+    return (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / sine

@@ -1,0 +1,80 @@
+"""The one model class. Every method is a choice of its five parts.
+
+    input -> encoder -> bottleneck -> posterior q(z|x) -> z -> decoder -> likelihood p(x|z)
+                                                          |
+                                                        prior p(z)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from gargalo.distributions import Likelihood, Posterior, tile
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a step sees. ``input`` and ``target`` differ where a corruption stands between them."""
+
+    input: Tensor
+    target: Tensor
+    condition: Tensor | None = None  # class numbers [N]
+    dataset_size: int = 1  # for estimators over the aggregate posterior
+
+
+@dataclass(frozen=True)
+class Output:
+    """One pass. N rows each (N = samples x batch); densities in nats, one number a row."""
+
+    posterior: Posterior
+    likelihood: Likelihood
+    prior: nn.Module
+    z: Tensor
+    nll: Tensor  # -log p(x|z)
+    kl: Tensor  # KL(q(z|x) || p(z)); exact where it is known
+    log_q: Tensor  # log q(z|x) at z
+    log_p: Tensor  # log p(z) at z
+
+
+class LatentModel(nn.Module):
+    """Encoder, bottleneck, decoder, prior and likelihood: any modules that fit together."""
+
+    def __init__(
+        self, encoder: nn.Module, bottleneck: nn.Module, decoder: nn.Module, prior: nn.Module, likelihood: nn.Module
+    ) -> None:
+        super().__init__()
+        self.encoder, self.bottleneck, self.decoder = encoder, bottleneck, decoder
+        self.prior, self.likelihood = prior, likelihood
+
+    def encode(self, x: Tensor, condition: Tensor | None = None) -> Posterior:
+        """``[N, *input_shape]`` to a posterior of N rows."""
+        return self.bottleneck(self.encoder(x, *_given(condition)))
+
+    def decode(self, z: Tensor, condition: Tensor | None = None, teacher: Tensor | None = None) -> Likelihood:
+        """``[N, D]`` to a likelihood of N rows. ``teacher`` reaches only decoders that are autoregressive."""
+        teacher = teacher if getattr(self.decoder, "autoregressive", False) else None
+        return self.likelihood(self.decoder(z, *_given(condition, teacher)))
+
+    def forward(self, batch: Batch, samples: int = 1, noise: Tensor | None = None) -> Output:
+        """Everything an objective needs. ``samples`` draws of each example follow one another as whole batches."""
+        posterior = self.encode(batch.input, batch.condition).repeat(samples)
+        target = tile(batch.target, samples)
+        condition = None if batch.condition is None else tile(batch.condition, samples)
+        z, log_q = posterior.draw(noise)
+        likelihood = self.decode(z, condition, teacher=target)
+        return Output(
+            posterior,
+            likelihood,
+            self.prior,
+            z,
+            nll=-likelihood.log_prob(target),
+            kl=self.prior.kl(posterior, z, log_q),  # type: ignore[operator]
+            log_q=log_q,
+            log_p=self.prior.log_prob(z),  # type: ignore[operator]
+        )
+
+
+def _given(*values: Tensor | None) -> tuple[Tensor, ...]:
+    return tuple(value for value in values if value is not None)

@@ -1,0 +1,31 @@
+"""Wrappers that let any encoder and decoder see a class number as well."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class ConditionedEncoder(nn.Module):
+    """Adds to the input a learned picture of its class, as one more channel (or as many more columns)."""
+
+    def __init__(self, encoder: nn.Module, num_classes: int, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.encoder, self.shape = encoder, shape
+        self.embedding = nn.Embedding(num_classes, int(torch.tensor(shape).prod()))
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        extra = self.embedding(condition).unflatten(1, self.shape)
+        return self.encoder(torch.cat([x, extra.to(x.dtype)], dim=1))
+
+
+class ConditionedDecoder(nn.Module):
+    """Appends the class, one-hot, to the code."""
+
+    def __init__(self, decoder: nn.Module, num_classes: int) -> None:
+        super().__init__()
+        self.decoder, self.num_classes = decoder, num_classes
+
+    def forward(self, z: Tensor, condition: Tensor) -> Tensor:
+        return self.decoder(torch.cat([z, F.one_hot(condition, self.num_classes).to(z.dtype)], dim=1))

@@ -1,0 +1,49 @@
+"""Fully connected encoder and decoder, for anything that can be laid out in one row."""
+
+from __future__ import annotations
+
+from math import prod
+
+from torch import Tensor, nn
+
+from gargalo.networks.sizes import Size, check_width
+from gargalo.registry import network
+from gargalo.spec import DataSpec
+
+WIDTHS: dict[Size, int] = {"tiny": 64, "small": 256, "base": 512, "large": 1024}
+
+
+class Encoder(nn.Module):
+    def __init__(self, numbers: int, outputs: int, width: int) -> None:
+        super().__init__()
+        self.layers = _layers(numbers, width, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[N, ...]`` to ``[N, outputs]``."""
+        return self.layers(x.flatten(1))
+
+
+class Decoder(nn.Module):
+    def __init__(self, latent_dim: int, shape: tuple[int, ...], width: int) -> None:
+        super().__init__()
+        self.shape = shape
+        self.layers = _layers(latent_dim, width, prod(shape))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """``[N, latent_dim]`` to ``[N, *shape]``."""
+        return self.layers(z).unflatten(1, self.shape)
+
+
+def _layers(inputs: int, width: int, outputs: int) -> nn.Sequential:
+    hidden = [nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, width), nn.LayerNorm(width), nn.SiLU()]
+    return nn.Sequential(*hidden, nn.Linear(width, outputs))
+
+
+@network
+def mlp(
+    spec: DataSpec, latent_dim: int, outputs: int, channels: int, *, size: Size = "base", width: int | None = None
+) -> tuple[nn.Module, nn.Module]:
+    """Two hidden layers each way; size or width says how many units."""
+    width = check_width(WIDTHS[size] if width is None else width)
+    shape = (spec.shape[0] * channels, *spec.shape[1:])
+    return Encoder(prod(spec.input_shape), outputs, width), Decoder(latent_dim, shape, width)

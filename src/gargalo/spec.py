@@ -1,0 +1,85 @@
+"""DataSpec: everything a model must know about its data, and nothing about the model."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from math import prod
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from gargalo.errors import CheckpointError
+
+Kind = Literal["vector", "image", "sequence"]
+MAX_NUMBERS = 1 << 24  # of one example; a hostile config must not make us allocate the machine
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What one example is, how raw numbers become the model's, and which parts suit it.
+
+    ``shape`` is ``(C, H, W)``, ``(D,)`` or ``(T,)`` of the target; ``input_shape`` differs from it only where a
+    corruption changes the size. Raw values become model values as ``(raw - offset) / scale``; each holds one
+    number for all, or one for each entry of a vector.
+    """
+
+    kind: Kind
+    shape: tuple[int, ...]
+    input_shape: tuple[int, ...] = ()
+    likelihood: str = "bernoulli"
+    network: str = "convnet"
+    num_classes: int = 0
+    class_names: tuple[str, ...] = ()
+    vocabulary: int = 0
+    offset: tuple[float, ...] = (0.0,)
+    scale: tuple[float, ...] = (255.0,)
+    fit: str = "crop"  # how pictures of other sizes are brought to `shape`: crop, pad or stretch
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise ValueError(f"kind={self.kind!r} must be one of {', '.join(get_args(Kind))}.")
+        if not self.input_shape:
+            object.__setattr__(self, "input_shape", self.shape)
+        for name in ("shape", "input_shape"):
+            value = getattr(self, name)
+            if not value or min(value) < 1 or prod(value) > MAX_NUMBERS:
+                raise ValueError(f"{name}={value} must hold between 1 and {MAX_NUMBERS:,} numbers.")
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers one example has."""
+        return prod(self.shape)
+
+    @property
+    def is_pixels(self) -> bool:
+        """Whether model values are pixels in [0, 1], so that cross-entropy, PSNR and SSIM mean something."""
+        return self.kind == "image"
+
+    def scaled(self, raw: Tensor) -> Tensor:
+        """Raw values ``[N, *shape]`` to the model's, float32; tokens of a sequence stay what they are."""
+        if self.kind == "sequence":
+            return raw.long()
+        offset, scale = raw.new_tensor(self.offset, dtype=torch.float32), raw.new_tensor(self.scale, dtype=torch.float32)
+        return (raw.float() - offset) / scale
+
+    def unscaled(self, values: Tensor) -> Tensor:
+        """The model's values back to raw ones; pixels are rounded and cut to uint8."""
+        if self.kind == "sequence":
+            return values
+        raw = values.float() * values.new_tensor(self.scale) + values.new_tensor(self.offset)
+        return raw.round().clamp(0, 255).to(torch.uint8) if self.is_pixels else raw
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> DataSpec:
+        """Raises CheckpointError where the dictionary is not one that ``to_json`` made."""
+        known = {field.name for field in fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise CheckpointError(f"Unknown entries in the data spec: {', '.join(unknown)}.")
+        try:
+            return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"The data spec cannot be used: {error}") from error

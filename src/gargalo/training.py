@@ -1,0 +1,296 @@
+"""The training loop: a generator of steps. Progress, checkpoints and early stopping are loops around it.
+
+A step is a function of (state, seed, step number) alone, so that a resumed run is the same run, bit for bit.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from gargalo.data.batches import derive
+from gargalo.errors import GargaloError
+from gargalo.model import Batch, LatentModel
+from gargalo.objectives import Loss, Objective
+
+BAD_STEPS, ROLL_BACKS, SNAPSHOT_EVERY = 10, 3, 100
+
+
+class TrainingDiverged(GargaloError):
+    """Loss or gradients stayed infinite or undefined through every attempt to go on."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train. None means: by a rule that looks at the data and the machine.
+
+    ``epochs`` or ``time`` (seconds) is the budget; the learning rate rises for ``warmup`` steps and falls with
+    the cosine to the end of the budget. ``clip`` cuts gradients at so many times their usual norm. ``ema`` is
+    the decay of the weight average that evaluation and the saved model use. With ``patience``, training stops
+    after so many evaluations without a better validation loss.
+    """
+
+    epochs: int | None = None
+    time: float | None = None
+    batch_size: int | None = None
+    lr: float = 2e-3
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: int = 200
+    weight_decay: float = 0.0
+    clip: float | None = 4.0
+    ema: float | None = 0.999
+    patience: int | None = None
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    device: str = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "time", "batch_size", "lr", "clip", "patience"):
+            value = getattr(self, name)
+            if value is not None and not (value > 0 and math.isfinite(value)):
+                raise ValueError(f"{name}={value} must be greater than 0.")
+        if self.warmup < 0 or self.weight_decay < 0 or (self.ema is not None and not 0 <= self.ema < 1):
+            raise ValueError(
+                f"warmup={self.warmup} and weight_decay={self.weight_decay} must be at least 0, ema={self.ema} in [0, 1)."
+            )
+
+
+class Learner(nn.Module):
+    """Model and objective in one module, so that a wrapper around it sees all parameters and one forward."""
+
+    def __init__(self, model: LatentModel, objective: Objective) -> None:
+        super().__init__()
+        self.model, self.objective = model, objective
+
+    def forward(self, batch: Batch, player: str = "model") -> Loss:
+        return self.objective(self.model, batch, player)
+
+
+class Step(NamedTuple):
+    """What a training step reports. ``skipped`` says that its loss or gradient was not finite."""
+
+    number: int
+    loss: float
+    terms: dict[str, float]
+    lr: float
+    skipped: bool
+
+
+class TrainState:
+    """Everything that a step changes: weights, their average, optimizers, counters."""
+
+    def __init__(self, model: LatentModel, objective: Objective, settings: Settings, total_steps: int) -> None:
+        self.learner = Learner(model, objective)
+        self.average = copy.deepcopy(model).eval().requires_grad_(False)
+        self.best = copy.deepcopy(self.average)
+        self.groups = {p: list(objective.parameters_of(p, model)) for p in objective.players}
+        self.optimizers: dict[str, torch.optim.Optimizer] = {
+            player: torch.optim.AdamW(group, settings.lr, weight_decay=settings.weight_decay, fused=True)
+            for player, group in self.groups.items()
+        }
+        self.step = 0
+        self.total_steps = total_steps
+        self.usual_norm = dict.fromkeys(self.groups, 0.0)
+        self.lr_factor = 1.0
+        self.roll_backs = 0
+        self.best_loss = math.inf
+        self.stale = 0  # evaluations since the best one
+
+    COUNTERS = ("step", "total_steps", "usual_norm", "lr_factor", "roll_backs", "best_loss", "stale")
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        return {"learner": self.learner, "average": self.average, "best": self.best}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors by name, for a file."""
+        found = {f"{k}.{name}": t for k, m in self.modules.items() for name, t in m.state_dict().items()}
+        for player, optimizer in self.optimizers.items():
+            for index, entry in optimizer.state_dict()["state"].items():
+                found |= {f"optimizer.{player}.{index}.{key}": value for key, value in entry.items()}
+        return found
+
+    def counters(self) -> dict[str, Any]:
+        """All numbers by name, for JSON; an infinite loss becomes None."""
+        values = {name: getattr(self, name) for name in self.COUNTERS}
+        return values | {"best_loss": None if math.isinf(self.best_loss) else self.best_loss}
+
+    def restore(self, tensors: dict[str, Tensor], counters: dict[str, Any]) -> None:
+        """The inverse of ``tensors`` and ``counters``. KeyError or RuntimeError where they are of another model."""
+        for prefix, module in self.modules.items():
+            own = {name: tensors[f"{prefix}.{name}"] for name in module.state_dict()}
+            module.load_state_dict(own)
+        self._restore_optimizers(tensors)
+        for name in self.COUNTERS:
+            setattr(self, name, copy.copy(counters[name]))
+        self.best_loss = math.inf if self.best_loss is None else self.best_loss
+
+    def _restore_optimizers(self, tensors: dict[str, Tensor]) -> None:
+        entries: dict[str, dict[int, dict[str, Tensor]]] = {player: {} for player in self.optimizers}
+        for name, tensor in tensors.items():
+            if name.startswith("optimizer."):
+                _, player, index, key = name.split(".")
+                entries[player].setdefault(int(index), {})[key] = tensor.clone()
+        for player, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(optimizer.state_dict() | {"state": entries[player]})
+
+    def update_average(self, decay: float | None) -> None:
+        """Moves the average towards the weights; young averages move faster, so that no start is dragged along."""
+        model = self.learner.model
+        rate = 1.0 if decay is None else 1 - min(decay, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            ours, theirs = list(self.average.parameters()), [p.detach() for p in model.parameters()]
+            torch._foreach_lerp_(ours, theirs, rate)  # pyright: ignore[reportPrivateUsage]
+            for mine, other in zip(self.average.buffers(), model.buffers(), strict=True):
+                mine.copy_(other)
+
+    def observe(self, validation_loss: float) -> bool:
+        """Notes the loss of the averaged weights; keeps them if it is the lowest so far, and says so."""
+        if validation_loss < self.best_loss:
+            self.best_loss, self.stale = validation_loss, 0
+            self.best.load_state_dict(self.average.state_dict())
+            return True
+        self.stale += 1
+        return False
+
+
+def train(state: TrainState, batches: Iterable[Batch], settings: Settings) -> Iterator[Step]:
+    """Takes one optimizer step a player and batch, until ``state.total_steps`` are done.
+
+    A step whose loss or gradient is not finite changes nothing; ten in a row take the weights back to the last
+    good ones at half the rate. Raises TrainingDiverged after three such retreats in vain.
+    """
+    learner = state.learner.train()
+    precision = autocast(settings)
+    good, bad = _snapshot(state), 0
+    for batch in batches:
+        if state.step >= state.total_steps:
+            return
+        number = state.step + 1
+        lr = rate_at(number, state.total_steps, settings) * state.lr_factor
+        learner.objective.step.fill_(number)
+        with seeded(derive(settings.seed, "step", number)):
+            results = [_turn(state, player, batch, lr, settings, precision) for player in state.optimizers]
+        state.step = number
+        skipped = any(result is None for result in results)
+        bad = bad + 1 if skipped else 0
+        if bad >= BAD_STEPS:
+            _roll_back(state, good)
+            bad = 0
+        elif not skipped:
+            state.update_average(settings.ema)
+            if number % SNAPSHOT_EVERY == 0:
+                good = _snapshot(state)
+        finished = [result for result in results if result is not None]
+        terms = {name: float(term) for result in finished for name, term in result.terms.items()}
+        yield Step(number, float(finished[0].total) if finished else math.nan, terms, lr, skipped)
+
+
+def _turn(
+    state: TrainState, player: str, batch: Batch, lr: float, settings: Settings, precision: Any
+) -> Loss | None:
+    """One player's step; None where it was not finite and was left out."""
+    optimizer = state.optimizers[player]
+    optimizer.zero_grad(set_to_none=True)
+    with precision():
+        result: Loss = state.learner(batch, player)
+    result.total.backward()
+    norm = float(nn.utils.get_total_norm([p.grad for p in state.groups[player] if p.grad is not None]))
+    if not (math.isfinite(norm) and math.isfinite(float(result.total))):
+        return None
+    usual = state.usual_norm[player] or norm
+    state.usual_norm[player] = 0.98 * usual + 0.02 * min(norm, 4 * usual)
+    if settings.clip is not None and norm > settings.clip * usual:
+        nn.utils.clip_grads_with_norm_(state.groups[player], settings.clip * usual, torch.tensor(norm))
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    optimizer.step()
+    return result
+
+
+def _snapshot(state: TrainState) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in state.tensors().items()}
+
+
+def _roll_back(state: TrainState, good: dict[str, Tensor]) -> None:
+    state.roll_backs += 1
+    if state.roll_backs > ROLL_BACKS:
+        raise TrainingDiverged(
+            f"Training diverged {state.roll_backs} times, last at step {state.step:,}: the loss is not finite. "
+            "Try a lower --lr, or look at the data for extreme values."
+        )
+    state.lr_factor *= 0.5
+    state.restore(good, state.counters())
+
+
+def rate_at(step: int, total: int, settings: Settings) -> float:
+    """The learning rate of a step, counted from 1: linear warm-up, then the schedule."""
+    warmup = min(settings.warmup, total // 10)
+    if step <= warmup:
+        return settings.lr * step / warmup
+    if settings.schedule == "constant":
+        return settings.lr
+    progress = (step - warmup) / max(1, total - warmup)
+    return settings.lr * (0.005 + 0.995 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """torch's own random numbers from ``seed`` inside, untouched outside."""
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def pick_device(name: str) -> torch.device:
+    """ "auto" takes a GPU where there is one. ValueError for a name that torch does not know."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.zeros(1, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"device={name!r} cannot be used here: {reason} Leave it 'auto', or say 'cpu'.") from error
+
+
+def uses_bfloat16(settings: Settings) -> bool:
+    """bfloat16 for the networks where the processor multiplies it in hardware; densities stay float32."""
+    if settings.precision != "auto":
+        return settings.precision == "bfloat16"
+    if pick_device(settings.device).type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return bool(torch.cpu._is_avx512_bf16_supported())  # pyright: ignore[reportPrivateUsage]
+
+
+def autocast(settings: Settings) -> Any:
+    """A function that makes the context a forward pass runs in."""
+    device, enabled = pick_device(settings.device).type, uses_bfloat16(settings)
+    return lambda: torch.autocast(device, torch.bfloat16, enabled=enabled)
+
+
+@torch.no_grad()
+def validate(state: TrainState, batches: Iterable[Batch], settings: Settings) -> dict[str, float]:
+    """The objective under the averaged weights, over whole batches: ``{"loss": ..., and its terms}``.
+
+    The same noise every time, so that two evaluations differ by the weights alone.
+    """
+    objective = state.learner.objective.eval()
+    sums: dict[str, float] = {}
+    rows = 0
+    with seeded(derive(settings.seed, "validation")), autocast(settings)():
+        for batch in batches:
+            result = objective(state.average, batch, objective.players[0])
+            n = len(batch.target)
+            for name, value in {"loss": result.total, **result.terms}.items():
+                sums[name] = sums.get(name, 0.0) + float(value) * n
+            rows += n
+    objective.train()
+    return {name: value / rows for name, value in sums.items()}
