@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import torch
@@ -29,7 +30,7 @@ class Skipped(NamedTuple):
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Source:
     """Decoded data: a batch is a gather.
 
@@ -61,18 +62,25 @@ class Source:
         """
         if part == "all":
             return torch.arange(len(self))
-        digests = content_digests(self.values)
-        groups = _assign(digests, self.test)
-        index = torch.nonzero(groups == ("train", "validation", "test").index(part)).flatten()
+        index = torch.nonzero(self._groups == ("train", "validation", "test").index(part)).flatten()
         if not len(index):
-            raise DataError(f"{self.name} has {len(self):,} examples, too few for a {part} part. Give more data.")
+            raise DataError(
+                f"{self.name} has {len(self):,} examples, too few for a {part} part. Give more data."
+            )
         return index
+
+    @cached_property
+    def _groups(self) -> Tensor:
+        return _assign(content_digests(self.values), self.test)
 
 
 def content_digests(values: Tensor) -> list[bytes]:
     """Eight bytes for each row that depend on nothing but its content."""
-    rows = values.reshape(len(values), -1).contiguous().numpy()
-    return [hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in rows]
+    digests: list[bytes] = []
+    for part in values.split(1024):  # values may be a view of a file larger than the memory
+        rows = part.reshape(len(part), -1).contiguous().numpy()
+        digests += [hashlib.blake2b(row, digest_size=8).digest() for row in rows]
+    return digests
 
 
 def _assign(digests: list[bytes], official: Tensor | None) -> Tensor:
@@ -83,6 +91,4 @@ def _assign(digests: list[bytes], official: Tensor | None) -> Tensor:
     share = -(-len(unique) // 10) if len(unique) >= 3 else 0
     held_out = share if official is not None else 2 * share
     group = {digest: 1 if rank < share else 2 if rank < held_out else 0 for rank, digest in enumerate(unique)}
-    return torch.tensor(
-        [2 if t else group.get(d, -1) for d, t in zip(digests, tested.tolist(), strict=True)]
-    )
+    return torch.tensor([2 if t else group.get(d, -1) for d, t in zip(digests, tested.tolist(), strict=True)])

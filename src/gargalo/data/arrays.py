@@ -1,0 +1,304 @@
+"""Arrays in .npy and .npz files, and tables in .csv files."""
+
+from __future__ import annotations
+
+import csv as csv_reader
+import io
+import zipfile
+import zlib
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from gargalo.data.source import Source
+from gargalo.errors import DataError
+from gargalo.registry import source
+from gargalo.spec import DataSpec
+
+Array = npt.NDArray[Any]
+MAX_BYTES = 1 << 34  # of one array, as its header promises it: 16 GiB
+MAX_CLASSES = 10_000
+LABEL_NAMES = ("y", "labels", "label")
+BAD_READS = (OSError, ValueError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+
+
+class Header(NamedTuple):
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+@source
+def npy(*, path: str, key: str | None = None) -> Source:
+    """An array in a .npy or .npz file: pictures, or rows of a table.
+
+    uint8, or floats in [0, 1], of shape ``[N, H, W]``, ``[N, H, W, C]`` or ``[N, C, H, W]`` are pictures; numbers
+    ``[N, D]`` are vectors, standardized by column. Of several arrays in a .npz, ``key`` names the one to
+    use; an array called ``y`` or ``labels`` of length N gives class numbers or names.
+
+    Raises DataError where the file is damaged or holds nothing of these.
+    """
+    file = Path(path).expanduser()
+    arrays = _load(file, key)
+    labels = next((arrays.pop(name) for name in LABEL_NAMES if name in arrays and name != key), None)
+    chosen = _choose(arrays, key, path)
+    values = arrays[chosen]
+    if not len(values):
+        raise DataError(f"{path}: the array is empty.")
+    _check_finite(values, path)
+    classes, numbers = _classes(labels, len(values), path) if labels is not None else ((), None)
+    if values.ndim == 2:
+        return _table(path, values.astype(np.float32), classes, numbers)
+    pixels = _pictures(values, path)
+    spec = DataSpec(
+        "image",
+        pixels.shape[1:],
+        likelihood="bernoulli" if pixels.shape[1] == 1 else "gaussian:std=optimal",
+        num_classes=len(classes),
+        class_names=classes,
+    )
+    return Source(path, spec, torch.from_numpy(pixels), numbers)
+
+
+@source
+def csv(*, path: str, label: str | None = None) -> Source:
+    """A table of numbers in a .csv or .tsv file, one example a row, standardized by column.
+
+    A first row that is not all numbers is the header. The delimiter is found out. ``label`` names the column
+    (or gives its number, from 1) that holds the class.
+
+    Raises DataError where a value is missing or no number, naming its row and column.
+    """
+    rows = _read_rows(path)
+    header = [] if all(_is_number(cell) for cell in rows[0]) else [cell.strip() for cell in rows[0]]
+    body = rows[1:] if header else rows
+    if not body:
+        raise DataError(f"{path}: there is a header and nothing below it.")
+    columns = header or [str(number + 1) for number in range(len(rows[0]))]
+    for number, row in enumerate(body, start=len(rows) - len(body) + 1):
+        if len(row) != len(columns):
+            raise DataError(f"{path}: row {number} has {len(row)} cells, the first row has {len(columns)}.")
+    classes: tuple[str, ...] = ()
+    numbers: torch.Tensor | None = None
+    if label is not None:
+        position = _column(label, columns, path)
+        cells = np.array([row.pop(position).strip() for row in body])
+        columns = columns[:position] + columns[position + 1 :]
+        classes, numbers = _classes(cells, len(body), path)
+    if not columns:
+        raise DataError(f"{path}: there is no column besides {label!r}.")
+    first = len(rows) - len(body) + 1
+    values = np.array(
+        [_numbers(row, first + index, columns, path) for index, row in enumerate(body)], np.float32
+    )
+    return _table(path, values, classes, numbers)
+
+
+def _table(path: str, values: Array, classes: tuple[str, ...], labels: torch.Tensor | None) -> Source:
+    """Vectors ``[N, D]`` float32; each column is centered and divided by its standard deviation."""
+    with np.errstate(over="ignore"):
+        mean, std = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
+    if not (np.isfinite(values).all() and np.isfinite(std).all()):
+        raise DataError(f"{path}: there are numbers beyond the range of 32-bit floats. Rescale the columns.")
+    # A column that is constant up to rounding carries nothing; dividing by its std would blow up the rounding.
+    std = np.where(std > 1e-6 * np.abs(mean), std, 1.0)
+    spec = DataSpec(
+        "vector",
+        values.shape[1:],
+        likelihood="gaussian:std=learned",
+        network="mlp",
+        num_classes=len(classes),
+        class_names=classes,
+        offset=tuple(mean.tolist()),
+        scale=tuple(std.tolist()),
+    )
+    return Source(path, spec, torch.from_numpy(np.ascontiguousarray(values)), labels)
+
+
+def _load(file: Path, key: str | None) -> dict[str, Array]:
+    """The arrays of a file that may be wanted, by name; the headers are checked before anything is read."""
+    if not file.is_file():
+        raise DataError(f"No file is called {file}.")
+    try:
+        if not zipfile.is_zipfile(file):
+            if key is not None:
+                raise DataError(f"{file} holds one array; key={key!r} is for a .npz file.")
+            with file.open("rb") as stream:
+                _check_header(_header(stream), file.name, file.stat().st_size)
+            return {file.stem if file.stem not in LABEL_NAMES else "": np.load(file, allow_pickle=False)}
+        with zipfile.ZipFile(file) as archive:
+            return {name: _read_member(archive, info) for name, info in _wanted(archive, key).items()}
+    except BAD_READS as error:
+        raise DataError(f"{file} is not a readable .npy or .npz file: {error}") from error
+
+
+def _wanted(archive: zipfile.ZipFile, key: str | None) -> dict[str, zipfile.ZipInfo]:
+    members = {i.filename.removesuffix(".npy"): i for i in archive.infolist() if i.filename.endswith(".npy")}
+    if key is None:
+        return members
+    return {name: info for name, info in members.items() if name == key or name in LABEL_NAMES}
+
+
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Array:
+    with archive.open(info) as stream:
+        header = _header(stream)
+    _check_header(header, info.filename, info.file_size)
+    with archive.open(info) as stream:
+        # No more is unpacked than the header promises, whatever the archive's own directory says.
+        data = stream.read(info.file_size + 1)
+    if len(data) != info.file_size:
+        raise DataError(f"{info.filename} in {archive.filename} is not as long as it says.")
+    return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+
+
+def _header(stream: Any) -> Header:
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(stream)
+    return Header(tuple(shape), dtype)
+
+
+def _check_header(header: Header, name: str, size: int) -> None:
+    """DataError where the array holds objects, or its header promises more than there is or than we read."""
+    if header.dtype.hasobject:
+        raise DataError(f"{name} holds Python objects, which are not loaded. Save plain numbers.")
+    promised = prod(header.shape) * header.dtype.itemsize
+    if promised > MAX_BYTES:
+        raise DataError(f"{name} has {promised:,} bytes; at most {MAX_BYTES:,} are read.")
+    if not promised <= size <= promised + 65536:
+        raise DataError(f"{name} is damaged: its header promises {promised:,} bytes, {size:,} are there.")
+
+
+def _choose(arrays: dict[str, Array], key: str | None, path: str) -> str:
+    shown = ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) or "none"
+    if key is not None:
+        if key not in arrays:
+            raise DataError(f"{path} holds no array called {key!r}. There are: {shown}.")
+        return key
+    usable = [n for n, a in arrays.items() if 2 <= a.ndim <= 4 and a.dtype.kind in "uifb"]
+    if len(usable) == 1:
+        return usable[0]
+    if not usable:
+        raise DataError(f"{path} holds no array of numbers with 2 to 4 dimensions. There are: {shown}.")
+    raise DataError(f"{path} holds several arrays: {shown}. Name one: npy:path={path},key={usable[0]}.")
+
+
+def _check_finite(values: Array, path: str) -> None:
+    if values.dtype.kind not in "uifb" or not 2 <= values.ndim <= 4:
+        raise DataError(f"{path}: {values.dtype} of shape {values.shape} is neither pictures nor a table.")
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
+        raise DataError(
+            f"{path}: {values[place]} at index {list(place)} (row {place[0]}). Remove or fill in such values."
+        )
+
+
+def _pictures(values: Array, path: str) -> npt.NDArray[np.uint8]:
+    """uint8 ``[N, C, H, W]`` from any of the accepted layouts."""
+    if values.dtype == np.bool_:
+        values = values.astype(np.uint8) * 255
+    elif values.dtype.kind == "f":
+        low, high = float(values.min()), float(values.max())
+        if low < 0 or high > 1:
+            raise DataError(
+                f"{path}: pixels from {low:g} to {high:g}; floats must lie in [0, 1], or be uint8."
+            )
+        values = np.rint(values * 255).astype(np.uint8)
+    elif values.dtype != np.uint8:
+        raise DataError(f"{path}: pictures of {values.dtype}. Save them as uint8, or as floats in [0, 1].")
+    if values.ndim == 3:
+        values = values[:, None]
+    elif values.shape[3] in (1, 3, 4) and values.shape[1] not in (1, 3, 4):
+        values = values.transpose(0, 3, 1, 2)
+    elif values.shape[1] not in (1, 3, 4) or values.shape[3] in (1, 3, 4):
+        raise DataError(f"{path}: cannot tell which of {values.shape} are the 1, 3 or 4 channels.")
+    return np.ascontiguousarray(values)
+
+
+def _classes(labels: Array, count: int, path: str) -> tuple[tuple[str, ...], torch.Tensor]:
+    """Class names in order, and the number ``[N]`` of each row's class."""
+    if labels.shape not in ((count,), (count, 1)) or labels.dtype.kind not in "uibUS":
+        whole = labels.dtype.kind == "f" and labels.shape in ((count,), (count, 1))
+        if not whole or not np.array_equal(labels, np.rint(labels)):
+            raise DataError(
+                f"{path}: labels {labels.dtype} {labels.shape} are not one class for {count} rows."
+            )
+        labels = labels.astype(np.int64)
+    found, numbers = np.unique(labels.reshape(count), return_inverse=True)
+    if found.dtype.kind == "U" and all(text.lstrip("-").isdigit() for text in found.tolist()):
+        found, numbers = np.unique(labels.reshape(count).astype(np.int64), return_inverse=True)
+    if len(found) > MAX_CLASSES:
+        raise DataError(f"{path}: {len(found):,} different labels; at most {MAX_CLASSES:,} are classes.")
+    names = (
+        name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in found.tolist()
+    )
+    return tuple(names), torch.from_numpy(numbers.reshape(count).astype(np.int64))
+
+
+def _read_rows(path: str) -> list[list[str]]:
+    """The rows of cells of a table, blank lines left out; DataError where it is no text or is empty."""
+    file = Path(path).expanduser()
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+        rows = [row for row in csv_reader.reader(io.StringIO(text, newline=""), _dialect(text)) if row]
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not text in UTF-8: {error.reason} at byte {error.start}.") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+    except csv_reader.Error as error:
+        raise DataError(f"{path} is not a table: {error}.") from error
+    if not rows:
+        raise DataError(f"{path} is empty.")
+    return rows
+
+
+def _dialect(text: str) -> type[csv_reader.Dialect]:
+    """The delimiter that the first line has most of; the sniffer of Python's csv takes digits for one."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    counts = {mark: first.count(mark) for mark in (",", ";", "\t", "|")}
+    best = max(counts, key=lambda mark: counts[mark])
+    blank = not counts[best] and len(first.split()) > 1
+
+    class Found(csv_reader.excel):
+        delimiter = " " if blank else best
+        skipinitialspace = best != "\t"
+
+    return Found
+
+
+def _is_number(cell: str) -> bool:
+    """Whether a cell is a number or missing, rather than a name."""
+    try:
+        float(cell)
+    except ValueError:
+        return not cell.strip()
+    return True
+
+
+def _column(label: str, columns: list[str], path: str) -> int:
+    if label in columns:
+        return columns.index(label)
+    if label.isdigit() and 1 <= int(label) <= len(columns):
+        return int(label) - 1
+    raise DataError(f"{path}: no column is called {label!r}. There are: {', '.join(columns)}.")
+
+
+def _numbers(row: list[str], number: int, columns: list[str], path: str) -> list[float]:
+    """The cells of one row as numbers."""
+    values: list[float] = []
+    for name, cell in zip(columns, row, strict=True):
+        where = f"{path}: row {number}, column {name!r}"
+        try:
+            value = float(cell)
+        except ValueError:
+            if not cell.strip():
+                raise DataError(f"{where}: the value is missing. Fill it in or remove the row.") from None
+            remedy = f"Remove the column, or give csv:path={path},label={name} if it is the class."
+            raise DataError(f"{where}: {cell!r} is not a number. {remedy}") from None
+        if not np.isfinite(value):
+            raise DataError(f"{where}: {cell!r}. Fill it in or remove the row.")
+        values.append(value)
+    return values

@@ -1,0 +1,278 @@
+"""Folders and .zip files of pictures: any sizes, any modes, any nesting."""
+
+from __future__ import annotations
+
+import lzma
+import os
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, NamedTuple, get_args
+
+import PIL
+import torch
+from torch import Tensor
+
+from gargalo.data import cache
+from gargalo.data.images import SUFFIXES, Fit, Pixels, fit_image, is_gray, read_image, read_size
+from gargalo.data.source import Skipped, Source
+from gargalo.errors import DataError
+from gargalo.registry import source
+from gargalo.spec import DataSpec
+
+AUTO_SIZE = (
+    64  # both the size that pictures of many sizes are brought to and the largest that is kept as it is
+)
+MAX_FILE = 1 << 28  # bytes of one compressed picture
+_WORKERS = 2
+_AT_ONCE = 32  # pictures that are decoded ahead
+_JUNK = frozenset(("thumbs.db", "desktop.ini", "__macosx"))
+_BAD_ZIP = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError, RuntimeError, ValueError,
+)  # fmt: skip
+
+
+class _Item(NamedTuple):
+    """A file that says it is a picture. ``stamp`` changes with its content; ``read`` raises DataError."""
+
+    name: str
+    stamp: tuple[int, ...]
+    read: Callable[[], Path | bytes]
+
+
+class _Color(Exception):  # noqa: N818
+    """Found a picture with color where all were gray so far."""
+
+
+@source
+def folder(
+    *,
+    path: str,
+    size: int | Literal["auto"] = "auto",
+    channels: Literal["auto", 1, 3, 4] = "auto",
+    fit: Fit = "crop",
+    labels: bool | Literal["auto"] = "auto",
+) -> Source:
+    """A folder or .zip file of pictures.
+
+    ``size=auto`` keeps the size where all pictures have the same and it is small, else 64 by 64; ``channels=auto``
+    is one where all are gray, else three. ``labels`` are the names of the first folders that tell pictures apart,
+    where every picture lies in one.
+
+    Raises DataError where there are no pictures, where more than half are bad, or where labels are asked for and
+    there are none.
+    """
+    if size != "auto" and size < 1:
+        raise ValueError(f"size={size} must be at least 1.")
+    if fit not in get_args(Fit):
+        raise ValueError(f"fit={fit!r} must be one of {', '.join(get_args(Fit))}.")
+    root = Path(path).expanduser()
+    with ExitStack() as stack:
+        items = _listing(root, stack)
+        if not items:
+            raise DataError(f"{path} holds no pictures ({', '.join(sorted(SUFFIXES)[:8])}, ...).")
+        # Pillow's version too: another may decode to other numbers.
+        stamps = [[item.name, *item.stamp] for item in items]
+        key = cache.key_of(str(root.resolve()), PIL.__version__, size, channels, fit, stamps)
+        entry = cache.load(key) or _decode(key, path, items, size, channels, fit)
+    names = tuple(str(name) for name in entry.facts["names"])
+    skipped = tuple(Skipped(name, reason) for name, reason in entry.facts["skipped"])
+    classes = None if labels is False else folder_labels(names)
+    if classes is None and labels is True:
+        raise DataError(
+            f"{path} has no labels: not every picture lies in one of several folders. Use labels=false."
+        )
+    numbers, class_names = classes or (None, ())
+    shape = tuple(entry.values.shape[1:])
+    spec = DataSpec(
+        kind="image", shape=shape, likelihood=likelihood_for(shape[0]), network="convnet",
+        num_classes=len(class_names), class_names=class_names, fit=fit,
+    )  # fmt: skip
+    return Source(path, spec, entry.values, labels=numbers, names=names, skipped=skipped)
+
+
+def likelihood_for(channels: int) -> str:
+    """The default for pictures: gray ones are mostly drawings and digits, near black and white; color ones photos."""
+    return "bernoulli" if channels == 1 else "gaussian:std=optimal"
+
+
+def folder_labels(names: tuple[str, ...]) -> tuple[Tensor, tuple[str, ...]] | None:
+    """Class numbers ``[N]`` and class names: the first folder in which names differ. None where not all have one."""
+    folders = [PurePosixPath(name).parts[:-1] for name in names]
+    shared = len(os.path.commonprefix(folders))
+    if any(len(parts) <= shared for parts in folders):
+        return None
+    chosen = [parts[shared] for parts in folders]
+    classes = sorted(set(chosen))
+    number = {name: index for index, name in enumerate(classes)}
+    return torch.tensor([number[name] for name in chosen]), tuple(classes)
+
+
+def _listing(root: Path, stack: ExitStack) -> list[_Item]:
+    """All that look like pictures, by name, so that their order on the disk does not matter."""
+    if root.is_dir():
+        items = list(_folder_items(root))
+    elif zipfile.is_zipfile(root):
+        try:
+            archive = stack.enter_context(zipfile.ZipFile(root))
+        except _BAD_ZIP as error:
+            raise DataError(f"{root} is damaged: {error}") from error
+        items = list(_zip_items(archive))
+    else:
+        reason = "is neither a folder nor a .zip file" if root.exists() else "does not exist"
+        raise DataError(f"{root} {reason}.")
+    return sorted(items, key=lambda item: item.name)
+
+
+def _is_picture(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    hidden = any(part.startswith(".") or part.lower() in _JUNK for part in parts)
+    return not hidden and PurePosixPath(name).suffix.lower() in SUFFIXES
+
+
+def _folder_items(root: Path) -> Iterator[_Item]:
+    for file in _walk(root):
+        name = file.relative_to(root).as_posix()
+        if not _is_picture(name):
+            continue
+        try:
+            info = file.stat()
+        except OSError as error:
+            yield _Item(name, (), partial(_refuse, f"cannot be opened: {error.strerror}"))
+            continue
+        stamp = (info.st_size, info.st_mtime_ns)
+        if not stat.S_ISREG(info.st_mode):
+            yield _Item(name, stamp, partial(_refuse, "not a regular file"))
+        elif not 0 < info.st_size <= MAX_FILE:
+            yield _Item(name, stamp, partial(_refuse, _size_reason(info.st_size)))
+        else:
+            yield _Item(name, stamp, partial(Path, file))
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    """Every file below ``root``, each folder once, whatever the links."""
+    pending, seen = [root], set[tuple[int, int]]()
+    while pending:  # what lies in real folders first: a link to one of them then adds nothing
+        for place, folders, files in os.walk(pending.pop(0), onerror=_unlisted):
+            info = os.stat(place)
+            if (info.st_dev, info.st_ino) in seen:
+                folders.clear()
+                continue
+            seen.add((info.st_dev, info.st_ino))
+            folders[:] = sorted(
+                name for name in folders if not name.startswith(".") and name.lower() not in _JUNK
+            )
+            pending += [link for name in folders if (link := Path(place, name)).is_symlink()]
+            yield from (Path(place, name) for name in files)
+
+
+def _unlisted(error: OSError) -> None:
+    raise DataError(f"The folder {error.filename} cannot be listed: {error.strerror}.") from error
+
+
+def _zip_items(archive: zipfile.ZipFile) -> Iterator[_Item]:
+    for info in archive.infolist():
+        if info.is_dir() or not _is_picture(info.filename):
+            continue
+        stamp = (info.file_size, info.CRC)
+        if 0 < info.file_size <= MAX_FILE:
+            yield _Item(info.filename, stamp, partial(_read_member, archive, info))
+        else:
+            yield _Item(info.filename, stamp, partial(_refuse, _size_reason(info.file_size)))
+
+
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    try:
+        with archive.open(info) as stream:
+            return stream.read(
+                MAX_FILE
+            )  # never more than the size that was checked, whatever is packed there
+    except _BAD_ZIP as error:
+        raise DataError(f"cannot be unpacked: {error}") from error
+
+
+def _size_reason(size: int) -> str:
+    return f"{size:,} bytes, more than {MAX_FILE:,}" if size else "empty file"
+
+
+def _refuse(reason: str) -> Path:
+    raise DataError(reason)
+
+
+def _decode(
+    key: str,
+    path: str,
+    items: list[_Item],
+    size: int | Literal["auto"],
+    channels: Literal["auto", 1, 3, 4],
+    fit: str,
+) -> cache.Entry:
+    """Read, fit and store all pictures; those that cannot be read are left out and named in the facts."""
+    height, width = _common_size(items) if size == "auto" else (size, size)
+    for tried in (1, 3) if channels == "auto" else (channels,):
+        facts: dict[str, Any] = {"names": [], "skipped": []}
+        shape = (tried, height, width)
+        rows = _rows(path, items, shape, fit, facts, stop_at_color=channels == "auto" and tried == 1)
+        try:
+            return cache.store(key, shape, rows, facts)
+        except _Color:
+            continue
+    raise AssertionError("three channels hold every picture")
+
+
+def _common_size(items: list[_Item]) -> tuple[int, int]:
+    """The size that all readable pictures have, if it is small, else the default square."""
+    common = None
+    for item in items:
+        try:
+            found = read_size(item.read())
+        except DataError:
+            continue  # decoding will say so, and count it
+        if max(found) > AUTO_SIZE or found != (common or found):
+            return AUTO_SIZE, AUTO_SIZE
+        common = found
+    return common or (AUTO_SIZE, AUTO_SIZE)
+
+
+def _rows(
+    path: str,
+    items: list[_Item],
+    shape: tuple[int, int, int],
+    fit: str,
+    facts: dict[str, Any],
+    *,
+    stop_at_color: bool,
+) -> Iterator[Pixels]:
+    """Pictures ``[C, H, W]`` in the order of ``items``; fills ``facts``. Raises DataError at the end if most are bad."""
+    names: list[str] = facts["names"]
+    skipped: list[tuple[str, str]] = facts["skipped"]
+    read = partial(_read, shape=shape, fit=fit)
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        for start in range(0, len(items), _AT_ONCE):
+            part = items[start : start + _AT_ONCE]
+            for item, (pixels, gray, reason) in zip(part, pool.map(read, part), strict=True):
+                if pixels is None:
+                    skipped.append((item.name, reason))
+                    continue
+                if stop_at_color and not gray:
+                    raise _Color
+                names.append(item.name)
+                yield pixels
+    if len(skipped) > len(names):
+        first = "; ".join(f"{name}: {reason}" for name, reason in skipped[:3])
+        raise DataError(f"{len(skipped):,} of the {len(items):,} pictures in {path} cannot be read. {first}.")
+
+
+def _read(item: _Item, shape: tuple[int, int, int], fit: str) -> tuple[Pixels | None, bool, str]:
+    """The fitted picture and whether it is gray, or None and the reason."""
+    try:
+        # Twice the size leaves the antialiasing to our own resampling.
+        pixels = read_image(item.read(), enough=(2 * shape[1], 2 * shape[2]))
+        return fit_image(pixels, shape, fit), is_gray(pixels), ""
+    except DataError as error:
+        return None, False, str(error)

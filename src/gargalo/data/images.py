@@ -1,0 +1,244 @@
+"""The one place where pictures are read, brought to a size, and written."""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+import threading
+import warnings
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from gargalo.errors import DataError
+
+Pixels = npt.NDArray[np.uint8]
+Fit = Literal["crop", "pad", "stretch"]
+
+# The decoders that are tried. Others of Pillow's run programs, follow references, or are rarely exercised.
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+SUFFIXES = frozenset(
+    (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".ppm")
+) | {".pgm", ".pbm", ".pnm"}
+MAX_PIXELS = 64_000_000
+ORIENTATION = 0x0112  # the EXIF tag
+WRITERS: dict[str, tuple[str, dict[str, Any]]] = {
+    ".png": ("PNG", {}),
+    ".jpg": ("JPEG", {"quality": 95}),
+    ".jpeg": ("JPEG", {"quality": 95}),
+    ".webp": ("WEBP", {"lossless": True}),
+    ".bmp": ("BMP", {}),
+    ".tif": ("TIFF", {}),
+    ".tiff": ("TIFF", {}),
+}
+
+
+class _Quiet:
+    """Silences warnings while at least one thread is inside.
+
+    Pillow warns about odd files that we either read well or refuse by an error. `catch_warnings` by itself
+    leaves the wrong filters behind when two threads leave it out of order.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._inside = threading.Lock(), 0
+        self._catch = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._catch = warnings.catch_warnings()
+                self._catch.__enter__()
+                warnings.simplefilter("ignore")
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._catch.__exit__(None, None, None)
+
+
+_quiet = _Quiet()
+
+
+def read_image(file: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """Read a picture, upright, as uint8 ``[H, W, C]``: C is 1 for grey, 3 for color, 4 with an alpha channel.
+
+    Of an animation the first frame is read. 16-bit pixels are scaled by 1/257, floats from [0, 1].
+
+    Raises DataError with a reason of one line where the file is no picture in a known format, is damaged or
+    cut short, has more than ``max_pixels`` (checked before decoding), or its pixels have no fixed range.
+    """
+    if isinstance(file, bytes):
+        return _read(io.BytesIO(file), max_pixels)
+    try:
+        with file.open("rb") as stream:
+            return _read(stream, max_pixels)
+    except OSError as error:
+        raise DataError(f"{file}: {error.strerror or 'cannot be read'}.") from error
+    except DataError as error:
+        raise DataError(f"{file}: {error}") from error
+
+
+def _read(stream: Any, max_pixels: int) -> Pixels:
+    try:
+        with _quiet, Image.open(stream, formats=FORMATS) as image:
+            width, height = image.size
+            if width * height > max_pixels:
+                raise DataError(f"has {width}x{height} pixels; at most {max_pixels:,} are read")
+            image.load()
+            return _upright(_pixels(image), _orientation(image))
+    except DataError:
+        raise
+    except UnidentifiedImageError as error:
+        stream.seek(0)
+        reason = "not a picture in a known format" if stream.read(1) else "the file is empty"
+        raise DataError(reason) from error
+    except Image.DecompressionBombError as error:
+        raise DataError(f"has more than {max_pixels:,} pixels") from error
+    except Exception as error:  # on damaged files the decoders raise nearly anything
+        text = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise DataError(f"damaged: {text}") from error
+
+
+def _pixels(image: Image.Image) -> Pixels:
+    """The decoded pixels of any mode as uint8 ``[H, W, 1 | 3 | 4]``."""
+    mode = image.mode
+    if mode.startswith("I") or mode == "F":
+        return _to_bytes(np.asarray(image))[..., None]
+    if image.has_transparency_data:
+        image = image.convert("LA") if mode == "La" else image
+        return np.array(image.convert("RGBA"))
+    if mode in ("1", "L"):
+        return np.array(image.convert("L"))[..., None]
+    return np.array(image.convert("RGB"))
+
+
+def _to_bytes(values: npt.NDArray[Any]) -> Pixels:
+    """Deep pixels to uint8 by a rule that never looks at the picture, so that all of a folder agree."""
+    if values.dtype.kind == "f":
+        if not np.isfinite(values).all():
+            raise DataError("has pixels that are not a number")
+        top, what = 1.0, "floating-point"
+        slack = 1e-3
+    else:
+        top, what, slack = 65535.0, "whole-number", 0.0
+    low, high = float(values.min()), float(values.max())
+    if low < -slack or high > top + slack:
+        raise DataError(f"has {what} pixels from {low:g} to {high:g}; they must lie between 0 and {top:g}")
+    return np.rint(np.clip(values.astype(np.float64), 0, top) * (255 / top)).astype(np.uint8)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ORIENTATION, 1))
+    except Exception:  # noqa: BLE001 - damaged metadata says nothing about good pixels: they stay as stored
+        return 1
+
+
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Undo one of the eight EXIF orientations; an unknown number counts as upright."""
+    if orientation in (5, 6, 7, 8):  # rows and columns are exchanged
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def is_grey(pixels: Pixels) -> bool:
+    """Whether a picture ``[H, W, C]`` has no color, in however many channels it is stored."""
+    if pixels.shape[2] == 1:
+        return True
+    red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
+    return bool(np.array_equal(red, green) and np.array_equal(red, blue))
+
+
+def fit_image(array: Pixels, shape: tuple[int, ...], fit: str = "crop") -> Pixels:
+    """Bring a picture uint8 ``[H, W, C]`` to ``shape`` ``(C, H, W)`` and return it as uint8 ``[C, H, W]``.
+
+    ``crop`` scales the short side and cuts the middle out, ``pad`` scales the long side and adds black
+    margins (transparent ones where there is alpha), ``stretch`` changes the proportions. Alpha that
+    ``shape`` has no channel for is laid over white; grey is the luma of BT.601; shrinking is anti-aliased.
+
+    Raises ValueError for another ``fit`` or a number of channels other than 1, 3 and 4.
+    """
+    channels, height, width = shape
+    pixels = _with_channels(array, channels)
+    if fit not in ("crop", "pad", "stretch"):
+        raise ValueError(f"fit={fit!r} must be one of crop, pad, stretch.")
+    if pixels.shape[:2] != (height, width):
+        pixels = _resized(pixels, height, width, fit)
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _with_channels(pixels: Pixels, channels: int) -> Pixels:
+    if channels not in (1, 3, 4):
+        raise ValueError(f"Pictures have 1, 3 or 4 channels, not {channels}.")
+    if pixels.shape[2] == channels:
+        return pixels
+    if pixels.shape[2] == 4:
+        alpha = pixels[..., 3:].astype(np.float64) / 255
+        pixels = np.rint(pixels[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
+    if channels == 1 and pixels.shape[2] == 3:
+        return np.rint(pixels @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)[..., None]
+    if channels > 1 and pixels.shape[2] == 1:
+        pixels = pixels.repeat(3, axis=2)
+    if channels == 4:
+        pixels = np.concatenate([pixels, np.full_like(pixels[..., :1], 255)], axis=2)
+    return pixels
+
+
+def _resized(pixels: Pixels, height: int, width: int, fit: str) -> Pixels:
+    """Resample ``[H, W, C]`` to ``[height, width, C]`` in one step, reading no more than the crop needs."""
+    old_height, old_width, channels = pixels.shape
+    box = (0.0, 0.0, float(old_width), float(old_height))
+    new_height, new_width = height, width
+    if fit == "crop":
+        scale = max(height / old_height, width / old_width)
+        left = max(0.0, (old_width - width / scale) / 2)
+        top = max(0.0, (old_height - height / scale) / 2)
+        box = (left, top, old_width - left, old_height - top)
+    elif fit == "pad":
+        scale = min(height / old_height, width / old_width)
+        new_height = min(height, max(1, round(old_height * scale)))
+        new_width = min(width, max(1, round(old_width * scale)))
+    image = Image.fromarray(np.ascontiguousarray(pixels[..., 0] if channels == 1 else pixels))
+    small = np.asarray(image.resize((new_width, new_height), Image.Resampling.BICUBIC, box=box))
+    result = np.zeros((height, width, channels), np.uint8)
+    y, x = (height - new_height) // 2, (width - new_width) // 2
+    result[y : y + new_height, x : x + new_width] = small.reshape(new_height, new_width, channels)
+    return result
+
+
+def write_image(array: Pixels, path: Path | str) -> None:
+    """Write a picture uint8 ``[C, H, W]`` in the format of the suffix; the file is whole or not there.
+
+    Raises DataError for a suffix that is not known, for alpha in a format without it, and where the file
+    cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in WRITERS:
+        raise DataError(f"{path}: pictures can be written as {', '.join(WRITERS)}.")
+    kind, options = WRITERS[path.suffix.lower()]
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[0] not in (1, 3, 4):
+        raise DataError(f"{path}: a picture is uint8 [1, 3 or 4, H, W], not {array.dtype} {array.shape}.")
+    if array.shape[0] == 4 and kind in ("JPEG", "BMP"):
+        raise DataError(f"{path}: {kind} has no alpha channel. Write a .png.")
+    pixels = array[0] if array.shape[0] == 1 else array.transpose(1, 2, 0)
+    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}.part")
+    try:
+        try:
+            with temporary.open("xb") as stream:
+                Image.fromarray(np.ascontiguousarray(pixels)).save(stream, kind, **options)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror or error}).") from error

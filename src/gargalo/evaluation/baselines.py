@@ -1,0 +1,34 @@
+"""What a user would do instead: principal components, the mean picture, a linear map, no change at all."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+MAX_FIT = 60_000
+
+
+def pca(train: Tensor, test: Tensor, components: int) -> Tensor | None:
+    """``test`` through as many principal components as a code has numbers; None where there are not that many."""
+    from sklearn.decomposition import PCA
+
+    flat, held_out = train[:MAX_FIT].flatten(1).numpy(), test.flatten(1).numpy()
+    if components > min(flat.shape):
+        return None
+    fitted = PCA(components, svd_solver="auto", random_state=0).fit(flat)
+    return torch.from_numpy(fitted.inverse_transform(fitted.transform(held_out))).float().view_as(test)
+
+
+def mean(train: Tensor, test: Tensor) -> Tensor:
+    """The mean of the training examples, for every row."""
+    return train.mean(0, keepdim=True).expand_as(test)
+
+
+def ridge(inputs: Tensor, targets: Tensor, test: Tensor, shape: tuple[int, ...], penalty: float = 1.0) -> Tensor:
+    """The best linear map from corrupted input to target, with a small penalty: ``[N, *shape]``."""
+    x, y = inputs.flatten(1).double(), targets.flatten(1).double()
+    center_x, center_y = x.mean(0), y.mean(0)
+    x, y = x - center_x, y - center_y
+    gram = x.T @ x + penalty * torch.eye(x.shape[1], dtype=torch.float64)
+    weights = torch.linalg.solve(gram, x.T @ y)
+    return ((test.flatten(1).double() - center_x) @ weights + center_y).float().unflatten(1, shape)

@@ -1,0 +1,115 @@
+"""Figures of a trained model on held-out data, with the baselines beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gargalo import functional as f
+from gargalo.checkpoint import TrainedModel
+from gargalo.data.batches import Feed, derive
+from gargalo.data.source import Part, Source
+from gargalo.distributions import DiagonalGaussian
+from gargalo.evaluation import baselines
+from gargalo.model import Batch, LatentModel
+from gargalo.training import seeded
+
+MAX_RIDGE_INPUT = 4096
+
+
+def measure(
+    model: TrainedModel, source: Source, part: Part, *, samples: int, limit: int | None, seed: int
+) -> dict[str, Any]:
+    """The dictionary that `gargalo.evaluate` returns."""
+    index = source.indices(part)[:limit]
+    feed = Feed(source, index, 250, model.corruption, seed)
+    with torch.no_grad(), seeded(derive(seed, "evaluate")):
+        outputs, targets, inputs, figures = _pass(model.net, feed.in_order(), samples)
+    pixels = source.spec.is_pixels
+    row = compare(outputs, targets, pixels) | figures
+    held_in = replace(feed, index=source.indices("train"), seed=seed + 1)
+    table = _baselines(model, held_in, inputs, targets, pixels)
+    return {"data": source.name, "split": part, "n": len(index), **row, "baselines": table}
+
+
+def _pass(
+    net: LatentModel, batches: Iterable[Batch], samples: int
+) -> tuple[Tensor, Tensor, Tensor, dict[str, Any]]:
+    """Reconstructions through the mode, targets, inputs, and what a variational model is judged by."""
+    outputs: list[Tensor] = []
+    targets: list[Tensor] = []
+    inputs: list[Tensor] = []
+    bounds: list[Tensor] = []
+    nlls: list[Tensor] = []
+    kls: list[Tensor] = []
+    means: list[Tensor] = []
+    for batch in batches:
+        posterior = net.encode(batch.input, batch.condition)
+        outputs.append(net.decode(posterior.mode, batch.condition).mode)
+        targets.append(batch.target)
+        inputs.append(batch.input)
+        if isinstance(posterior, DiagonalGaussian):
+            elbo, nll = bounds_of(net, batch, samples)
+            bounds.append(elbo)
+            nlls.append(nll)
+            kls.append(f.standard_normal_kl(posterior))
+            means.append(posterior.mean)
+    figures: dict[str, Any] = {"elbo": None, "nll": None, "kl": None, "active_units": None}
+    if means:
+        kl, spread = torch.cat(kls).mean(0), torch.cat(means).var(0)
+        figures = {
+            "elbo": float(torch.cat(bounds).mean()),
+            "nll": float(torch.cat(nlls).mean()),
+            "kl": float(kl.sum()),
+            "active_units": int((spread > 0.01).sum()),  # Burda et al. 2016
+            "kl_per_dim": kl.tolist(),
+        }
+    return torch.cat(outputs), torch.cat(targets), torch.cat(inputs), figures | {"samples": samples}
+
+
+def bounds_of(net: LatentModel, batch: Batch, samples: int, chunk: int = 10) -> tuple[Tensor, Tensor]:
+    """The evidence lower bound and the importance-weighted NLL of K samples (Burda et al. 2016), ``[N]`` each."""
+    weights: list[Tensor] = []
+    elbos: list[Tensor] = []
+    remaining = samples
+    while remaining:
+        k = min(chunk, remaining)
+        out = net(batch, samples=k)
+        weights.append((-out.nll + out.log_p - out.log_q).view(k, -1))
+        elbos.append((-out.nll - out.kl).view(k, -1))
+        remaining -= k
+    return torch.cat(elbos).mean(0), -f.log_mean_exp(torch.cat(weights))
+
+
+def compare(outputs: Tensor, targets: Tensor, pixels: bool) -> dict[str, Any]:
+    """MSE for all data; BCE, PSNR and SSIM where values are pixels. Averages over the rows."""
+    mse = f.mean_squared_error(outputs, targets)
+    row: dict[str, Any] = {"mse": float(mse.mean()), "bce": None, "psnr": None, "ssim": None}
+    if pixels:
+        clipped = outputs.clamp(0, 1)
+        row["bce"] = float(f.binary_cross_entropy(clipped, targets).mean())
+        row["psnr"] = float(f.psnr(f.mean_squared_error(clipped, targets)).mean())
+        row["ssim"] = float(torch.cat([f.ssim(a, b) for a, b in zip(clipped.split(500), targets.split(500))]).mean())
+    return row
+
+
+def _baselines(model: TrainedModel, feed: Feed, inputs: Tensor, targets: Tensor, pixels: bool) -> dict[str, Any]:
+    """PCA at the same code size, the mean, the floor; for a corrupted input also the best linear map."""
+    train = feed.source.spec.scaled(feed.source.gather(feed.index[: baselines.MAX_FIT]).target)
+    projected = baselines.pca(train, targets, model.latent_dim)
+    table: dict[str, Any] = {
+        "pca": None if projected is None else compare(projected, targets, pixels),
+        "mean": compare(baselines.mean(train, targets), targets, pixels),
+        "floor": compare(targets, targets, pixels),
+    }
+    if model.corruption != "none" and inputs[0].numel() <= MAX_RIDGE_INPUT:
+        pairs = list(replace(feed, index=feed.index[: baselines.MAX_FIT]).in_order())
+        x, y = torch.cat([p.input for p in pairs]), torch.cat([p.target for p in pairs])
+        table["linear"] = compare(baselines.ridge(x, y, inputs, model.spec.shape), targets, pixels)
+        if inputs.shape == targets.shape:
+            table["input"] = compare(inputs, targets, pixels)
+    return table

@@ -1,0 +1,75 @@
+"""What the verbs share: arrays checked on the way in, batches of one size, arrays on the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gargalo.checkpoint import TrainedModel
+
+ROWS = 256
+
+
+def model_values(model: TrainedModel, data: Any, *, corrupted: bool = False) -> Tensor:
+    """Raw uint8 (or a table's own numbers), or floats in [0, 1] for pictures, to what the model was trained on.
+
+    A missing channel axis is added for grey pictures. ValueError where the shape is another or a number is not
+    finite. With ``corrupted``, ``[N, *input_shape]`` is expected, otherwise ``[N, *shape]``.
+    """
+    spec = model.spec
+    shape = spec.input_shape if corrupted else spec.shape
+    values = data if isinstance(data, Tensor) else torch.from_numpy(np.ascontiguousarray(data))
+    if spec.kind == "image" and values.dim() == 3 and shape[0] == 1:
+        values = values[:, None]
+    if tuple(values.shape[1:]) != shape or not len(values):
+        raise ValueError(f"Got an array of shape {tuple(values.shape)}; this model takes (N, {', '.join(map(str, shape))}).")
+    if spec.kind == "image" and values.is_floating_point():
+        if not bool(((values >= 0) & (values <= 1)).all()):
+            raise ValueError("Pictures given as floats must lie in [0, 1]; give uint8 for 0 to 255.")
+        return values.float()
+    if values.is_floating_point() and not bool(values.isfinite().all()):
+        raise ValueError("The data holds values that are not finite.")
+    return spec.scaled(values)
+
+
+def labels_for(model: TrainedModel, labels: Any, n: int) -> Tensor | None:
+    """Class numbers ``[N]`` for a conditional model, None for another. ValueError where they are missing or wrong."""
+    if not _is_conditional(model):
+        return None
+    classes = model.spec.num_classes
+    if labels is None:
+        raise ValueError(f"{model.method} needs labels: class numbers from 0 to {classes - 1}.")
+    tensor = torch.as_tensor(labels).long().reshape(-1)
+    if len(tensor) != n or not bool(((tensor >= 0) & (tensor < classes)).all()):
+        raise ValueError(f"Expected {n} labels from 0 to {classes - 1}; got {tensor.tolist()[:10]} ...")
+    return tensor
+
+
+def _is_conditional(model: TrainedModel) -> bool:
+    return hasattr(model.net.decoder, "num_classes")
+
+
+@torch.no_grad()
+def in_batches(function: Callable[..., Tensor], *arrays: Tensor | None) -> Tensor:
+    """Applies a function of rows in batches of one fixed size, so that a row's result does not depend on its
+    neighbors; the last batch is padded with its own last row."""
+    first = next(a for a in arrays if a is not None)
+    results: list[Tensor] = []
+    for start in range(0, len(first), ROWS):
+        rows = min(ROWS, len(first) - start)
+        part = [None if a is None else _pad(a[start : start + ROWS]) for a in arrays]
+        results.append(function(*part)[:rows])
+    return torch.cat(results)
+
+
+def _pad(rows: Tensor) -> Tensor:
+    missing = ROWS - len(rows)
+    return rows if not missing else torch.cat([rows, rows[-1:].expand(missing, *rows.shape[1:])])
+
+
+def as_array(values: Tensor) -> np.ndarray:
+    return values.cpu().numpy()

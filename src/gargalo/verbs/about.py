@@ -1,0 +1,96 @@
+"""Verbs that tell: evaluate, show, available, doctor."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+from typing import Any
+
+import torch
+
+from gargalo import methods, registry
+from gargalo._version import __version__
+from gargalo.checkpoint import TrainedModel
+from gargalo.data import open_source
+from gargalo.data.source import Part
+from gargalo.errors import DataError
+from gargalo.evaluation.measure import measure
+from gargalo.training import Settings, pick_device, uses_bfloat16
+
+OPTIONAL = ("tensorboard",)
+LISTS = {
+    "methods": registry.method,
+    "data": registry.source,
+    "networks": registry.network,
+    "likelihoods": registry.likelihood,
+    "corruptions": registry.corruption,
+    "priors": registry.prior,
+}
+__all__ = ["methods"]  # imported so that the names are registered
+
+
+def evaluate(
+    model: TrainedModel,
+    data: str | None = None,
+    *,
+    split: Part = "test",
+    samples: int = 50,
+    limit: int | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Held-out figures with PCA at the same code size, the mean and the floor beside them.
+
+    ``data`` is the training data's name unless given; ``samples`` is the K of the importance-weighted NLL.
+    Keys: data, split, n, mse, bce, psnr, ssim, elbo, nll, kl, active_units, baselines; None where one does not
+    apply. ``verdict`` says in words how the model does beside PCA.
+    """
+    if samples < 1 or (limit is not None and limit < 1):
+        raise ValueError(f"samples={samples} and limit={limit} must be at least 1.")
+    source = open_source(data or model.config["data"])
+    if source.spec.shape != model.spec.shape:
+        raise DataError(f"{source.name} has shape {source.spec.shape}; this model was trained on {model.spec.shape}.")
+    result = measure(model, source, split, samples=samples, limit=limit, seed=seed)
+    return result | {"verdict": verdict(result, model.corruption)}
+
+
+def verdict(result: dict[str, Any], corruption: str) -> str:
+    """Plain words: does the model earn its keep?"""
+    rival = "linear" if corruption != "none" and "linear" in result["baselines"] else "pca"
+    other = result["baselines"].get(rival)
+    if other is None:
+        return "There is no baseline to compare with: the code has more numbers than PCA could have components."
+    name = {"pca": "PCA at the same code size", "linear": "a linear map fitted in seconds"}[rival]
+    ratio = result["mse"] / max(other["mse"], 1e-12)
+    if ratio >= 1:
+        return f"This model LOSES to {name}: its squared error is {ratio:.2f} times as large. Train longer or look for a fault."
+    return f"Better than {name}: {ratio:.2f} of its squared error."
+
+
+def show(model: TrainedModel) -> dict[str, Any]:
+    """What a model is: method, arguments, data, settings, size, how far it was trained."""
+    parameters = sum(p.numel() for p in model.net.parameters())
+    keys = ("method", "arguments", "data", "corruption", "spec", "settings", "environment", "progress")
+    return {key: model.config[key] for key in keys} | {"parameters": parameters}
+
+
+def available(kind: str) -> dict[str, str]:
+    """Names of a kind with one line each; kinds are methods, data, networks, likelihoods, corruptions, priors."""
+    if kind not in LISTS:
+        raise ValueError(f"There is no list of {kind!r}. There are: {', '.join(LISTS)}.")
+    return {name: LISTS[kind].summary(name) for name in LISTS[kind]}
+
+
+def doctor() -> dict[str, Any]:
+    """What this machine offers."""
+    return {
+        "gargalo": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "device": str(pick_device("auto")),
+        "threads": torch.get_num_threads(),
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "bfloat16": uses_bfloat16(Settings()),
+        "GARGALO_DATA": os.environ.get("GARGALO_DATA"),
+        "optional": {name: importlib.util.find_spec(name) is not None for name in OPTIONAL},
+    }

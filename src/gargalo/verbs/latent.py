@@ -1,0 +1,68 @@
+"""Verbs on codes and pictures: reconstruct, embed, sample, interpolate. Arrays in, arrays out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from gargalo.checkpoint import TrainedModel
+from gargalo.functional import slerp
+from gargalo.training import seeded
+from gargalo.verbs._arrays import as_array, in_batches, labels_for, model_values
+
+
+def reconstruct(model: TrainedModel, images: Any, *, labels: Any = None) -> np.ndarray:
+    """What comes out for what goes in, through the posterior's mode: ``[N, *shape]`` of raw values.
+
+    A model trained with a corruption takes inputs as the corruption leaves them.
+    """
+    x = model_values(model, images, corrupted=True)
+    condition = labels_for(model, labels, len(x))
+    out = in_batches(lambda a, c: model.net.decode(model.net.encode(a, c).mode, c).mode, x, condition)
+    return as_array(model.spec.unscaled(out))
+
+
+def embed(model: TrainedModel, images: Any, *, labels: Any = None) -> np.ndarray:
+    """Codes, the posterior's mode: ``[N, latent_dim]``."""
+    x = model_values(model, images, corrupted=True)
+    return as_array(in_batches(lambda a, c: model.net.encode(a, c).mode, x, labels_for(model, labels, len(x))))
+
+
+def sample(
+    model: TrainedModel, n: int = 64, *, temperature: float = 1.0, label: int | None = None, seed: int = 0
+) -> np.ndarray:
+    """New examples from the prior, ``[n, *shape]`` of raw values; ``temperature`` scales the codes.
+
+    Conditional models take a ``label``; without one they go through all classes in turn.
+    """
+    if n < 1 or temperature < 0:
+        raise ValueError(f"n={n} must be at least 1 and temperature={temperature} at least 0.")
+    classes = model.spec.num_classes
+    chosen = None if label is None else [label] * n
+    if chosen is None and classes:
+        chosen = [i % classes for i in range(n)]
+    condition = labels_for(model, chosen, n)
+    with seeded(seed), torch.no_grad():
+        z = model.net.prior.sample(n) * temperature  # type: ignore[operator]
+    out = in_batches(lambda a, c: model.net.decode(a, c).mode, z, condition)
+    return as_array(model.spec.unscaled(out))
+
+
+def decode(model: TrainedModel, codes: Any, *, labels: Any = None) -> np.ndarray:
+    """Pictures of codes ``[N, latent_dim]``: ``[N, *shape]`` of raw values."""
+    z = torch.as_tensor(codes).float()
+    if z.dim() != 2 or z.shape[1] != model.latent_dim:
+        raise ValueError(f"Got codes of shape {tuple(z.shape)}; this model's are (N, {model.latent_dim}).")
+    out = in_batches(lambda a, c: model.net.decode(a, c).mode, z, labels_for(model, labels, len(z)))
+    return as_array(model.spec.unscaled(out))
+
+
+def interpolate(model: TrainedModel, a: Any, b: Any, *, steps: int = 8, labels: Any = None) -> np.ndarray:
+    """The way from one example to another through the latent space, ``[steps, *shape]``; ends included."""
+    if steps < 2:
+        raise ValueError(f"steps={steps} must be at least 2.")
+    ends = torch.from_numpy(embed(model, np.stack([np.asarray(a), np.asarray(b)]), labels=labels))
+    codes = slerp(ends[0], ends[1], torch.linspace(0, 1, steps))
+    return decode(model, codes, labels=None if labels is None else [labels[0]] * steps)

@@ -1,0 +1,266 @@
+"""train and resume: from a data set's name to a run folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gargalo import checkpoint
+from gargalo._version import __version__
+from gargalo.checkpoint import TrainedModel
+from gargalo.data import open_source
+from gargalo.data.batches import Feed, derive
+from gargalo.data.corruptions import corrupted_shape
+from gargalo.data.source import Source, content_digests
+from gargalo.errors import CheckpointError, DataError
+from gargalo.registry import corruption as corruptions
+from gargalo.registry import method as methods
+from gargalo.training import Settings, TrainState, pick_device, seeded, train as steps, validate
+
+Progress = Callable[[dict[str, Any]], None]
+EVALUATIONS = 50  # in a run, at the most
+MAX_VALIDATION = 2000
+MIN_STEPS = 3000  # of a run whose budget nobody named
+SETTINGS = {field.name for field in dataclasses.fields(Settings)}
+
+
+def train(
+    method: str,
+    data: str,
+    out: str | Path,
+    *,
+    corruption: str = "none",
+    network: str | None = None,
+    likelihood: str | None = None,
+    save_every: float = 30.0,
+    progress: Progress | None = None,
+    **options: Any,
+) -> TrainedModel:
+    """Trains a method on a data set and keeps it in the run folder ``out``.
+
+    ``options`` are the method's arguments (``latent_dim=2``) and fields of `Settings` (``epochs``, ``time`` ...).
+    ``save_every`` is in seconds. ``progress`` is called with a dictionary a step.
+    Raises ValueError for what is no such name or value, DataError for data that cannot be used, CheckpointError
+    where ``out`` holds a run already. Ctrl-C and SIGTERM finish the step and save before they end the process.
+    """
+    run, source = Path(out), open_source(data)
+    given = {key: value for key, value in options.items() if key not in SETTINGS}
+    settings = Settings(**{key: value for key, value in options.items() if key in SETTINGS})
+    defaults = {name: argument.default for name, argument in methods.arguments(method).items()}
+    arguments = defaults | methods.check(method, given)
+    corruptions.parse(corruption)
+    spec = dataclasses.replace(
+        source.spec,
+        input_shape=corrupted_shape(corruption, source.spec.shape),
+        **{k: v for k, v in {"network": network, "likelihood": likelihood}.items() if v is not None},
+    )
+    index = source.indices("train")
+    settings = _resolve(settings, len(index))
+    config: dict[str, Any] = {
+        "gargalo": __version__,
+        "method": method.replace("-", "_"),
+        "arguments": arguments,
+        "spec": spec.to_json(),
+        "data": data,
+        "data_digest": _fingerprint(source),
+        "corruption": corruption,
+        "settings": dataclasses.asdict(settings),
+        "environment": _environment(settings),
+    }
+    checkpoint.build(config)  # what cannot be built is said before a folder is made
+    with checkpoint.locked(run):
+        if (run / "checkpoints").exists():
+            raise CheckpointError(f"{run} holds a run already. Go on with `gargalo resume {run}`, or give another -o.")
+        _write_skipped(run, source)
+        (run / "metrics.jsonl").unlink(missing_ok=True)
+        job = _Job(run, config, source, settings, save_every, progress)
+        state = job.new_state(job.total_steps())
+        job.go(state)
+    return checkpoint.load(run)
+
+
+def resume(run: str | Path, *, save_every: float = 30.0, progress: Progress | None = None) -> TrainedModel:
+    """Goes on with a run from its last checkpoint, to the same end bit for bit as if it had never stopped."""
+    run = Path(run)
+    checkpoint.read(run)
+    with checkpoint.locked(run):
+        config, folder = checkpoint.read(run)
+        source = open_source(config["data"])
+        if _fingerprint(source) != config["data_digest"]:
+            raise DataError(f"{config['data']} has changed since {run} was started; it cannot go on. Train anew.")
+        settings = Settings(**config["settings"])
+        job = _Job(run, config, source, settings, save_every, progress)
+        state = job.new_state(1)
+        try:
+            state.restore(checkpoint.load_state(folder), config["progress"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise CheckpointError(f"{folder} cannot be resumed: {error}") from error
+        _drop_metrics_after(run, state.step)
+        job.go(state)
+    return checkpoint.load(run)
+
+
+@dataclasses.dataclass
+class _Job:
+    """One run in one process."""
+
+    run: Path
+    config: dict[str, Any]
+    source: Source
+    settings: Settings
+    save_every: float
+    progress: Progress | None
+
+    def __post_init__(self) -> None:
+        device = str(pick_device(self.settings.device))
+        common = {"corrupt": self.config["corruption"], "seed": self.settings.seed, "device": device}
+        batch_size = self.settings.batch_size or 1
+        self.feed = Feed(self.source, self.source.indices("train"), batch_size, **common)
+        held_out = self.source.indices("validation")[:MAX_VALIDATION]
+        self.validation = Feed(self.source, held_out, min(500, len(held_out)), **common)
+
+    def new_state(self, total_steps: int) -> TrainState:
+        with seeded(derive(self.settings.seed, "weights")):
+            model, objective = checkpoint.build(self.config)
+        device = pick_device(self.settings.device)
+        return TrainState(model.to(device), objective.to(device), self.settings, total_steps)
+
+    def total_steps(self) -> int:
+        """The budget in steps; of a time budget, by timing steps on a model that is thrown away."""
+        settings = self.settings
+        if settings.time is None:
+            return math.ceil((settings.epochs or 1) * self.feed.steps_per_epoch)
+        begin = time.perf_counter()
+        state = self.new_state(1 << 40)
+        stream = steps(state, self.feed.batches(), settings)
+        for _ in range(5):
+            next(stream)
+        validate(state, self.validation.in_order(), settings)
+        start, count, share = time.perf_counter(), 0, min(4.0, 0.05 * settings.time)
+        while time.perf_counter() - start < share or count < 3:
+            next(stream)
+            count += 1
+        step_time = (time.perf_counter() - start) / count
+        start = time.perf_counter()
+        validate(state, self.validation.in_order(), settings)
+        overhead = EVALUATIONS * (time.perf_counter() - start) + (time.perf_counter() - begin)
+        return max(10, int((settings.time - overhead) / step_time))
+
+    def go(self, state: TrainState) -> None:
+        """Steps to the end: evaluates, saves, reports; saves and leaves on a signal."""
+        every = max(self.feed.steps_per_epoch, math.ceil(state.total_steps / EVALUATIONS))
+        saved_at, started = time.monotonic(), time.monotonic()
+        latest: dict[str, float] = {}
+        with _signals() as received:
+            for step in steps(state, self.feed.batches(state.step), self.settings):
+                if step.number % every == 0 or step.number == state.total_steps:
+                    latest = validate(state, self.validation.in_order(), self.settings)
+                    state.observe(latest["loss"])
+                    self._note(step, latest)
+                    if self.settings.patience is not None and state.stale >= self.settings.patience:
+                        state.total_steps = state.step
+                if self.progress is not None:
+                    seconds = time.monotonic() - started
+                    self.progress({**step._asdict(), "total": state.total_steps, "validation": latest, "seconds": seconds})
+                if received or time.monotonic() - saved_at > self.save_every:
+                    self._save(state)
+                    saved_at = time.monotonic()
+                if received:
+                    break
+            else:
+                self._save(state)
+        if received:
+            raise KeyboardInterrupt if received[0] == signal.SIGINT else SystemExit(128 + received[0])
+
+    def _save(self, state: TrainState) -> None:
+        chosen = state.average if math.isinf(state.best_loss) else state.best
+        config = {k: v for k, v in self.config.items() if k not in ("sha256", "format")}
+        config |= {"progress": state.counters()}
+        checkpoint.save(self.run, config, chosen.state_dict(), state.tensors(), state.step)
+
+    def _note(self, step: Any, validation: dict[str, float]) -> None:
+        line = {"step": step.number, "loss": step.loss, "lr": step.lr, "validation": validation}
+        with (self.run / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def _resolve(settings: Settings, examples: int) -> Settings:
+    """Fills in what the user left to us: a batch that makes at least some steps an epoch, a budget that trains."""
+    batch = settings.batch_size or max(16, min(128, 2 ** int(math.log2(max(2, examples / 16)))))
+    batch = min(batch, examples)
+    epochs = settings.epochs
+    if epochs is None and settings.time is None:
+        epochs = max(20, math.ceil(MIN_STEPS / max(1, examples // batch)))
+    return dataclasses.replace(settings, batch_size=batch, epochs=epochs)
+
+
+def _fingerprint(source: Source) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for row in content_digests(source.values):
+        digest.update(row)
+    if source.labels is not None:
+        digest.update(source.labels.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _environment(settings: Settings) -> dict[str, Any]:
+    """What has to be the same for a run to be the same to the last bit."""
+    return {
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "device": str(pick_device(settings.device)),
+    }
+
+
+def _write_skipped(run: Path, source: Source) -> None:
+    if source.skipped:
+        import csv
+
+        with (run / "skipped.csv").open("w", newline="") as file:
+            csv.writer(file).writerows([("file", "reason"), *source.skipped])
+
+
+def _drop_metrics_after(run: Path, step: int) -> None:
+    """What was written after the checkpoint will be written again."""
+    file = run / "metrics.jsonl"
+    if not file.exists():
+        return
+    kept: list[str] = []
+    for line in file.read_text().splitlines():
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line + "\n")
+        except (ValueError, KeyError):  # the line that a crash cut short
+            break
+    temporary = file.with_suffix(".tmp")
+    temporary.write_text("".join(kept))
+    os.replace(temporary, file)
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """A list that receives SIGINT and SIGTERM instead of the process; outside the main thread it stays empty."""
+    received: list[int] = []
+    before: dict[int, Any] = {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            before[number] = signal.signal(number, lambda signum, _frame: received.append(signum))
+        except ValueError:
+            break
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
