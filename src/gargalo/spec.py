@@ -12,6 +12,7 @@ from torch import Tensor
 from gargalo.errors import CheckpointError
 
 Kind = Literal["vector", "image", "sequence"]
+MAX_DENSE = 4096  # up to here dense layers were faster and better than convolutions on a CPU
 MAX_NUMBERS = 1 << 24  # of one example; a hostile config must not make us allocate the machine
 
 
@@ -28,7 +29,7 @@ class DataSpec:
     shape: tuple[int, ...]
     input_shape: tuple[int, ...] = ()
     likelihood: str = "bernoulli"
-    network: str = "convnet"
+    network: str = "auto"
     num_classes: int = 0
     class_names: tuple[str, ...] = ()
     vocabulary: int = 0
@@ -45,6 +46,10 @@ class DataSpec:
             value = getattr(self, name)
             if not value or min(value) < 1 or prod(value) > MAX_NUMBERS:
                 raise ValueError(f"{name}={value} must hold between 1 and {MAX_NUMBERS:,} numbers.")
+
+        if self.network == "auto":
+            convolve = self.kind == "image" and prod(self.shape) > MAX_DENSE
+            object.__setattr__(self, "network", "convnet" if convolve else "mlp")
 
     @property
     def numbers(self) -> int:

@@ -5,12 +5,26 @@ from __future__ import annotations
 from math import prod
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from gargalo.networks.sizes import Size, check_width
 from gargalo.registry import network
 from gargalo.spec import DataSpec
 
 WIDTHS: dict[Size, int] = {"tiny": 64, "small": 256, "base": 512, "large": 1024}
+
+
+class Residual(nn.Module):
+    """x + f(x), with f zero at the start, so that a fresh network is a shallow one."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.inner, self.outer = nn.Linear(width, width), nn.Linear(width, width)
+        nn.init.zeros_(self.outer.weight)
+        nn.init.zeros_(self.outer.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.outer(F.silu(self.inner(x)))
 
 
 class Encoder(nn.Module):
@@ -35,15 +49,14 @@ class Decoder(nn.Module):
 
 
 def _layers(inputs: int, width: int, outputs: int) -> nn.Sequential:
-    hidden = [nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, width), nn.LayerNorm(width), nn.SiLU()]
-    return nn.Sequential(*hidden, nn.Linear(width, outputs))
+    return nn.Sequential(nn.Linear(inputs, width), Residual(width), nn.SiLU(), nn.Linear(width, outputs))
 
 
 @network
 def mlp(
     spec: DataSpec, latent_dim: int, outputs: int, channels: int, *, size: Size = "base", width: int | None = None
 ) -> tuple[nn.Module, nn.Module]:
-    """Two hidden layers each way; size or width says how many units."""
+    """Dense layers with a residual block each way; size or width says how many units."""
     width = check_width(WIDTHS[size] if width is None else width)
     shape = (spec.shape[0] * channels, *spec.shape[1:])
     return Encoder(prod(spec.input_shape), outputs, width), Decoder(latent_dim, shape, width)

@@ -1,0 +1,5 @@
+"""`python -m gargalo`."""
+
+from gargalo.cli import main
+
+main()

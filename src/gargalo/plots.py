@@ -1,0 +1,56 @@
+"""Arrays in, matplotlib figures out: no model, no file, nothing shown on a screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def grid(images: np.ndarray, columns: int = 8, gap: int = 2) -> np.ndarray:
+    """Pictures ``[N, C, H, W]``, uint8, laid out in rows: one picture ``[C, H', W']`` on white."""
+    n, c, h, w = images.shape
+    columns = min(columns, n)
+    rows = -(-n // columns)
+    canvas = np.full((c, rows * (h + gap) - gap, columns * (w + gap) - gap), 255, np.uint8)
+    for number, image in enumerate(images):
+        y, x = (number // columns) * (h + gap), (number % columns) * (w + gap)
+        canvas[:, y : y + h, x : x + w] = image
+    return canvas
+
+
+def latent_map(codes: np.ndarray, labels: np.ndarray | None) -> Figure:
+    """A scatter of the first two of ``[N, D]`` coordinates, colored by ``[N]`` class numbers."""
+    figure, axes = _figure()
+    if labels is None:
+        axes.scatter(codes[:, 0], codes[:, 1], s=4, alpha=0.6)
+    else:
+        for label in np.unique(labels):
+            rows = labels == label
+            axes.scatter(codes[rows, 0], codes[rows, 1], s=4, alpha=0.6, label=str(label))
+        axes.legend(markerscale=3, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    axes.set_xlabel("z0")
+    axes.set_ylabel("z1")
+    return figure
+
+
+def curves(steps: list[int], series: dict[str, list[float]]) -> Figure:
+    """Lines over training steps."""
+    figure, axes = _figure()
+    for name, values in series.items():
+        axes.plot(steps, values, label=name)
+    axes.set_xlabel("step")
+    axes.set_ylabel("nats an example")
+    axes.legend(fontsize=8)
+    return figure
+
+
+def _figure() -> tuple[Figure, Axes]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4.2), layout="constrained")
+    return figure, figure.subplots()

@@ -1,0 +1,186 @@
+"""One self-contained HTML page for a run: what it does, how well, and what is lost."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import html
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from gargalo import checkpoint, plots
+from gargalo.checkpoint import TrainedModel
+from gargalo.data import open_source
+from gargalo.data.batches import Feed
+from gargalo.verbs.about import evaluate
+from gargalo.verbs.latent import decode, embed, reconstruct, sample
+
+SHOWN, MAPPED, GRID = 16, 2000, 15
+STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
+img.pixels{image-rendering:pixelated;max-width:100%;border:1px solid #ddd}img{max-width:100%}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums}td,th{padding:.2rem .8rem;border-bottom:1px solid #ddd;
+text-align:right}td:first-child,th:first-child{text-align:left}.verdict{padding:.6rem 1rem;background:#eef6ee}
+.verdict.bad{background:#fbe9e7}figcaption{color:#666;font-size:.9rem}"""
+
+
+def report(run: str | Path, *, split: str = "test") -> Path:
+    """Writes ``run/report.html`` and returns its path."""
+    run = Path(run)
+    model = checkpoint.load(run)
+    figures = evaluate(model, split=split)  # type: ignore[arg-type]
+    parts = [_verdict(figures), _table(figures)]
+    if model.spec.kind == "image":
+        parts += _pictures(model, figures["split"])
+    parts += [_curves(run), _facts(model), _skipped(run)]
+    title = f"{model.method} on {model.config['data']}"
+    page = (
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title>"
+        f"<style>{STYLE}</style><h1>{html.escape(title)}</h1>{''.join(parts)}</html>\n"
+    )
+    path, temporary = run / "report.html", run / "report.html.tmp"
+    temporary.write_text(page)
+    os.replace(temporary, path)
+    return path
+
+
+def _pictures(model: TrainedModel, split: str) -> list[str]:
+    source = open_source(model.config["data"])
+    index = source.indices(split)[:MAPPED]  # type: ignore[arg-type]
+    batch = next(Feed(source, index, len(index), model.corruption).in_order())
+    inputs, labels = batch.input, batch.condition
+    outputs = reconstruct(model, inputs[:SHOWN].clamp(0, 1), labels=None if labels is None else labels[:SHOWN])
+    targets = source.gather(index[:SHOWN]).target.numpy()
+    lost = np.abs(outputs.astype(np.int16) - targets.astype(np.int16)).astype(np.uint8)
+    rows = [targets, outputs, 255 - lost]
+    caption = "Top: held-out originals. Middle: what comes out. Bottom: what was lost (darker is more)."
+    shown = [_image(np.concatenate(rows), len(targets), caption)]
+    if model.corruption != "none":
+        seen = (inputs[:SHOWN].clamp(0, 1) * 255).round().byte().numpy()
+        shown.insert(0, _image(seen, len(seen), f"What the model is given: {model.corruption}."))
+    conditional = hasattr(model.net.decoder, "num_classes")
+    drawn = sample(model, 10 * model.spec.num_classes if conditional else 64)
+    per_row = model.spec.num_classes if conditional else 16
+    plain = " The codes of a plain autoencoder do not follow it, so these show what the model was not trained for."
+    note = "" if _is_variational(model) else plain
+    shown.append("<h2>Samples</h2>" + _image(drawn, per_row, f"Drawn from the prior, N(0, I).{note}"))
+    codes = embed(model, inputs.clamp(0, 1), labels=labels)
+    if not conditional:
+        shown += _between(model, codes)
+        if model.latent_dim == 2:
+            shown.append(_plane(model, codes))
+    if codes.shape[1] >= 2:
+        figure = plots.latent_map(codes, None if labels is None else labels.numpy())
+        shown.append("<h2>Latent space</h2>" + _figure(figure, "Held-out examples at their codes' first two numbers."))
+    return shown
+
+
+def _is_variational(model: TrainedModel) -> bool:
+    return bool(getattr(model.net.bottleneck, "factor", 1) == 2)
+
+
+def _between(model: TrainedModel, codes: np.ndarray) -> list[str]:
+    steps = np.linspace(0, 1, 10, dtype=np.float32)[:, None]
+    pairs = [(0, 1), (2, 3), (4, 5), (6, 7)] if len(codes) >= 8 else []
+    ways = [decode(model, codes[a] * (1 - steps) + codes[b] * steps) for a, b in pairs]
+    return ["<h2>Between two</h2>" + _image(np.concatenate(ways), 10, "From one held-out code to another.")] if ways else []
+
+
+def _plane(model: TrainedModel, codes: np.ndarray) -> str:
+    """The decoded plane at quantiles: of the prior where it was trained towards one, of the codes otherwise."""
+    levels = (torch.arange(GRID, dtype=torch.float32) + 0.5) / GRID
+    if _is_variational(model):
+        axes = [torch.special.ndtri(levels)] * 2
+        caption = "The decoded plane at quantiles of the prior."
+    else:
+        axes = [torch.from_numpy(np.quantile(codes[:, i], levels.numpy()).astype(np.float32)) for i in (0, 1)]
+        caption = "The decoded plane at quantiles of the held-out codes."
+    ys, xs = torch.meshgrid(axes[1].flip(0), axes[0], indexing="ij")
+    images = decode(model, torch.stack([xs.flatten(), ys.flatten()], 1))
+    return "<h2>The plane of codes</h2>" + _image(images, GRID, caption)
+
+
+def _verdict(figures: dict[str, Any]) -> str:
+    bad = "LOSES" in figures["verdict"]
+    return f'<p class="verdict{" bad" if bad else ""}">{html.escape(figures["verdict"])}</p>'
+
+
+def _table(figures: dict[str, Any]) -> str:
+    names = ("mse", "bce", "psnr", "ssim")
+    rows = {"this model": figures, **{k: v for k, v in figures["baselines"].items() if v}}
+    head = "".join(f"<th>{n.upper()}</th>" for n in names)
+    body = "".join(
+        f"<tr><td>{html.escape(name)}</td>{''.join(f'<td>{_number(row[n])}</td>' for n in names)}</tr>"
+        for name, row in rows.items()
+    )
+    extra = "".join(
+        f"<tr><td>{label}</td><td>{_number(figures[key])}</td></tr>"
+        for key, label in (("elbo", "ELBO, nats"), ("nll", f"NLL, nats, K = {figures['samples']}"), ("kl", "KL, nats"),
+                           ("active_units", "active units"))
+        if figures[key] is not None
+    )
+    caption = f"<p>{figures['n']:,} examples of the {figures['split']} part.</p>"
+    return f"<h2>Figures</h2>{caption}<table><tr><th></th>{head}</tr>{body}</table><table>{extra}</table>"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def _curves(run: Path) -> str:
+    file = run / "metrics.jsonl"
+    lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    if not lines:
+        return ""
+    series = {"training": [line["loss"] for line in lines], "validation": [line["validation"]["loss"] for line in lines]}
+    return "<h2>Training</h2>" + _figure(plots.curves([line["step"] for line in lines], series), "Loss.")
+
+
+def _facts(model: TrainedModel) -> str:
+    config = model.config
+    facts = {
+        "method": config["method"], "arguments": config["arguments"], "data": config["data"],
+        "corruption": config["corruption"], "network": model.spec.network, "likelihood": model.spec.likelihood,
+        "settings": config["settings"], "steps": config["progress"]["step"], "environment": config["environment"],
+        "parameters": sum(p.numel() for p in model.net.parameters()),
+    }
+    rows = "".join(f"<tr><td>{k}</td><td>{html.escape(json.dumps(v))}</td></tr>" for k, v in facts.items())
+    return f"<h2>The run</h2><table>{rows}</table>"
+
+
+def _skipped(run: Path) -> str:
+    file = run / "skipped.csv"
+    if not file.exists():
+        return ""
+    with file.open(newline="") as opened:
+        rows = list(csv.reader(opened))[1:]
+    items = "".join(f"<li>{html.escape(name)}: {html.escape(reason)}</li>" for name, reason in rows[:100])
+    return f"<h2>{len(rows)} files were skipped</h2><ul>{items}</ul>"
+
+
+def _image(images: np.ndarray, columns: int, caption: str) -> str:
+    from PIL import Image
+
+    picture = plots.grid(images[:, :3], columns)
+    shown = Image.fromarray(picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0))
+    buffer = io.BytesIO()
+    shown.save(buffer, "PNG")
+    width = min(960, picture.shape[2] * max(1, 960 // max(1, picture.shape[2])))
+    return _embedded(buffer, caption, f' class="pixels" width="{width}"')
+
+
+def _figure(figure: Any, caption: str) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return _embedded(buffer, caption, "")
+
+
+def _embedded(buffer: io.BytesIO, caption: str, attributes: str) -> str:
+    data = base64.b64encode(buffer.getvalue()).decode()
+    text = html.escape(caption)
+    return f'<figure><img{attributes} alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'
