@@ -1,13 +1,23 @@
-"""Gargalo: autoencoders, from raw data to a trained, saved and measured model."""
+"""Gargalo: autoencoders, from raw data to a trained, saved and measured model.
+
+Names are imported when they are first used, so that `gargalo --help` need not wait for torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from gargalo._version import __version__
-from gargalo.checkpoint import TrainedModel, load
-from gargalo.errors import CheckpointError, DataError, GargaloError
-from gargalo.report import report
-from gargalo.spec import DataSpec
-from gargalo.verbs.about import available, doctor, evaluate, show
-from gargalo.verbs.latent import decode, embed, interpolate, reconstruct, sample
-from gargalo.verbs.train import resume, train
+
+if TYPE_CHECKING:
+    from gargalo.checkpoint import TrainedModel, load
+    from gargalo.errors import CheckpointError, DataError, GargaloError
+    from gargalo.pages import report
+    from gargalo.spec import DataSpec
+    from gargalo.verbs.about import available, doctor, evaluate, show
+    from gargalo.verbs.latent import decode, embed, interpolate, reconstruct, sample
+    from gargalo.verbs.train import resume, train
 
 __all__ = [
     "CheckpointError",
@@ -30,3 +40,26 @@ __all__ = [
     "show",
     "train",
 ]
+
+_HOMES = {
+    "gargalo.checkpoint": ("TrainedModel", "load"),
+    "gargalo.errors": ("CheckpointError", "DataError", "GargaloError"),
+    "gargalo.pages": ("report",),
+    "gargalo.spec": ("DataSpec",),
+    "gargalo.verbs.about": ("available", "doctor", "evaluate", "show"),
+    "gargalo.verbs.latent": ("decode", "embed", "interpolate", "reconstruct", "sample"),
+    "gargalo.verbs.train": ("resume", "train"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOMES.items():
+        if name in names:
+            found = getattr(import_module(module), name)
+            globals()[name] = found
+            return found
+    raise AttributeError(f"module 'gargalo' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

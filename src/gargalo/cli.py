@@ -18,9 +18,12 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=(
-    "Autoencoders in one command: raw pictures in, a trained, saved and honestly measured model out."
-))
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help=("Autoencoders in one command: raw pictures in, a trained, saved and honestly measured model out."),
+)
 Run = Annotated[Path, typer.Argument(help="A run folder, made by `gargalo train -o`.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="The file to write.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -73,12 +76,22 @@ def _train_command(name: str) -> Callable[..., None]:
         _say(f"Saved {out}. Now: gargalo evaluate {out}, gargalo report {out}")
 
     def option(key: str, kind: Any, default: Any, text: str = "") -> Parameter:
-        return Parameter(key, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, typer.Option(help=text)])
+        return Parameter(
+            key, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, typer.Option(help=text)]
+        )
 
-    data_help = "A name from `gargalo list data`, a folder or zip of pictures, a .npy, .npz, .csv or .tsv file."
+    data_help = (
+        "A name from `gargalo list data`, a folder or zip of pictures, a .npy, .npz, .csv or .tsv file."
+    )
     parameters = [
-        Parameter("data", Parameter.POSITIONAL_OR_KEYWORD, annotation=Annotated[str, typer.Argument(help=data_help)]),
-        Parameter("out", Parameter.KEYWORD_ONLY, annotation=Annotated[Path, typer.Option("--out", "-o", help="The run folder to make.")]),
+        Parameter(
+            "data", Parameter.POSITIONAL_OR_KEYWORD, annotation=Annotated[str, typer.Argument(help=data_help)]
+        ),
+        Parameter(
+            "out",
+            Parameter.KEYWORD_ONLY,
+            annotation=Annotated[Path, typer.Option("--out", "-o", help="The run folder to make.")],
+        ),
         option("corruption", str, "none", "The rule for the input from the target, such as noise:std=0.3."),
         option("network", str | None, None, "By the size of the data, unless given: such as mlp:width=512."),
         option("likelihood", str | None, None, "By the data, unless given: such as gaussian:variance=0.5."),
@@ -105,7 +118,9 @@ def seconds(text: str) -> float:
 
 
 @app.command()
-def resume(run: Run, save_every: Annotated[float, typer.Option(help="Seconds between checkpoints.")] = 30.0) -> None:
+def resume(
+    run: Run, save_every: Annotated[float, typer.Option(help="Seconds between checkpoints.")] = 30.0
+) -> None:
     """Go on with a run that was stopped, to the same end as if it had not been."""
     import gargalo
 
@@ -135,9 +150,19 @@ def evaluate(
     names = ("mse", "bce", "psnr", "ssim")
     lines = [f"{'':12}" + "".join(f"{n:>10}" for n in names)]
     for name, row in {"this model": result, **{k: v for k, v in result["baselines"].items() if v}}.items():
-        lines.append(f"{name:12}" + "".join(f"{'' if row[n] is None else format(row[n], '.5g'):>10}" for n in names))
-    lines += [f"{key}: {result[key]:.5g}" for key in ("elbo", "nll", "kl", "active_units") if result[key] is not None]
-    _print("\n".join([f"{result['data']}, {result['split']}, {result['n']:,} examples", *lines, result["verdict"]]))
+        lines.append(
+            f"{name:12}" + "".join(f"{'' if row[n] is None else format(row[n], '.5g'):>10}" for n in names)
+        )
+    lines += [
+        f"{key}: {result[key]:.5g}"
+        for key in ("elbo", "nll", "kl", "active_units")
+        if result[key] is not None
+    ]
+    _print(
+        "\n".join(
+            [f"{result['data']}, {result['split']}, {result['n']:,} examples", *lines, result["verdict"]]
+        )
+    )
 
 
 @app.command()
@@ -207,7 +232,10 @@ def report(run: Run, split: str = "test") -> None:
 
 
 @app.command(name="list")
-def list_(kind: Annotated[str, typer.Argument(help="methods, data, networks, likelihoods, corruptions or priors.")], as_json: AsJson = False) -> None:
+def list_(
+    kind: Annotated[str, typer.Argument(help="methods, data, networks, likelihoods, corruptions or priors.")],
+    as_json: AsJson = False,
+) -> None:
     """Names that can be used, with one line each."""
     import gargalo
 
@@ -237,7 +265,7 @@ def main() -> None:
             raise
         _say(f"Error: {error}")
         sys.exit(2)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         if type(error).__module__ != "gargalo.errors" and type(error).__name__ != "TrainingDiverged":
             raise
         _say(f"Error: {error}")
@@ -252,7 +280,9 @@ def _read(run: Path, paths: list[Path]) -> tuple[list[str], Any]:
     from gargalo.data.images import fit_image, read_image
 
     spec = gargalo.load(run).spec
-    files = [f for p in paths for f in (sorted(q for q in p.rglob("*") if q.is_file()) if p.is_dir() else [p])]
+    files = [
+        f for p in paths for f in (sorted(q for q in p.rglob("*") if q.is_file()) if p.is_dir() else [p])
+    ]
     if not files:
         raise ValueError(f"There are no files in {', '.join(map(str, paths))}.")
     arrays = [fit_image(read_image(file), spec.input_shape, spec.fit) for file in files]  # type: ignore[arg-type]
@@ -298,8 +328,13 @@ def _bar() -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    columns = (TextColumn("step {task.completed:.0f}/{task.total:.0f}"), BarColumn(), TimeElapsedColumn(),
-               TimeRemainingColumn(), TextColumn("{task.description}"))
+    columns = (
+        TextColumn("step {task.completed:.0f}/{task.total:.0f}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    )
     with Progress(*columns, console=Console(stderr=True), refresh_per_second=2) as bar:
         task = bar.add_task("measuring the machine", total=1)
 

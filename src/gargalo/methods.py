@@ -38,7 +38,9 @@ def sparse_autoencoder(
 
 
 @method
-def vae(spec: DataSpec, *, latent_dim: int = 16, free_nats: float = 0.0, kl_warmup: int = 0) -> tuple[LatentModel, Objective]:
+def vae(
+    spec: DataSpec, *, latent_dim: int = 16, free_nats: float = 0.0, kl_warmup: int = 0
+) -> tuple[LatentModel, Objective]:
     """Variational autoencoder (Kingma and Welling 2014)."""
     return gaussian_model(spec, latent_dim), objectives.ELBO(1.0, free_nats, kl_warmup)
 
@@ -55,7 +57,9 @@ def beta_vae(
 def cvae(spec: DataSpec, *, latent_dim: int = 16) -> tuple[LatentModel, Objective]:
     """Conditional VAE: the label is given, the code holds the rest (Sohn et al. 2015)."""
     if not spec.num_classes:
-        raise ValueError("cvae needs labels; this data has none. Put the pictures of each class in a folder of its own.")
+        raise ValueError(
+            "cvae needs labels; this data has none. Put the pictures of each class in a folder of its own."
+        )
     return gaussian_model(spec, latent_dim, conditional=True), objectives.ELBO()
 
 

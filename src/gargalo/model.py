@@ -1,8 +1,8 @@
 """The one model class. Every method is a choice of its five parts.
 
-    input -> encoder -> bottleneck -> posterior q(z|x) -> z -> decoder -> likelihood p(x|z)
-                                                          |
-                                                        prior p(z)
+input -> encoder -> bottleneck -> posterior q(z|x) -> z -> decoder -> likelihood p(x|z)
+                                                      |
+                                                    prior p(z)
 """
 
 from __future__ import annotations
@@ -42,7 +42,12 @@ class LatentModel(nn.Module):
     """Encoder, bottleneck, decoder, prior and likelihood: any modules that fit together."""
 
     def __init__(
-        self, encoder: nn.Module, bottleneck: nn.Module, decoder: nn.Module, prior: nn.Module, likelihood: nn.Module
+        self,
+        encoder: nn.Module,
+        bottleneck: nn.Module,
+        decoder: nn.Module,
+        prior: nn.Module,
+        likelihood: nn.Module,
     ) -> None:
         super().__init__()
         self.encoder, self.bottleneck, self.decoder = encoder, bottleneck, decoder

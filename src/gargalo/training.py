@@ -86,7 +86,9 @@ class Step(NamedTuple):
 class TrainState:
     """Everything that a step changes: weights, their average, optimizers, counters."""
 
-    def __init__(self, model: LatentModel, objective: Objective, settings: Settings, total_steps: int) -> None:
+    def __init__(
+        self, model: LatentModel, objective: Objective, settings: Settings, total_steps: int
+    ) -> None:
         self.learner = Learner(model, objective)
         self.average = copy.deepcopy(model).eval().requires_grad_(False)
         self.best = copy.deepcopy(self.average)
@@ -258,7 +260,9 @@ def pick_device(name: str) -> torch.device:
         return torch.zeros(1, device=name).device
     except (RuntimeError, AssertionError) as error:
         reason = str(error).partition("\n")[0]
-        raise ValueError(f"device={name!r} cannot be used here: {reason} Leave it 'auto', or say 'cpu'.") from error
+        raise ValueError(
+            f"device={name!r} cannot be used here: {reason} Leave it 'auto', or say 'cpu'."
+        ) from error
 
 
 def uses_bfloat16(settings: Settings) -> bool:

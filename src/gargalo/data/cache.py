@@ -5,22 +5,33 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
+import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from gargalo.errors import DataError
 
-Array = npt.NDArray[Any]
-Build = Callable[[Path], tuple[Path, dict[str, Any]]]
 MEMORY_LIMIT = 1 << 30  # bytes; what is larger stays on disk and is mapped
+VERSION = 1  # of the rules by which files become pixels: a new number makes every entry stale
 
 
-def cache_directory() -> Path:
+class Entry(NamedTuple):
+    """Decoded pictures uint8 ``[N, C, H, W]`` and what else is known of them, as JSON keeps it."""
+
+    values: Tensor
+    facts: dict[str, Any]
+
+
+def cache_folder() -> Path:
     """``$GARGALO_CACHE``, or the platform's own place for caches. The folder need not exist yet."""
     if chosen := os.environ.get("GARGALO_CACHE"):
         return Path(chosen).expanduser()
@@ -38,59 +49,85 @@ def memory_limit() -> int:
         raise DataError(f"GARGALO_MEMORY_LIMIT={text!r} must be a whole number of bytes.") from error
 
 
-def cache_key(*parts: Any) -> str:
+@contextmanager
+def replacing(path: Path) -> Generator[BinaryIO]:
+    """A stream whose content is ``path`` once the block ends well, and is nowhere where it does not."""
+    temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}.part")
+    try:
+        with temporary.open("xb") as stream:
+            yield stream
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def key_of(*parts: Any) -> str:
     """A name for an entry that changes with anything the content depends on."""
-    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(json.dumps([VERSION, *parts]).encode(), digest_size=16).hexdigest()
 
 
-def cached_array(key: str, build: Build) -> tuple[Array, dict[str, Any]]:
-    """The array and the notes kept under ``key``, built first where there are none or they are damaged.
+def store(
+    key: str, shape: tuple[int, ...], rows: Iterable[npt.NDArray[np.uint8]], facts: dict[str, Any]
+) -> Entry:
+    """Keep ``rows``, each uint8 of ``shape``, and the ``facts`` as they are once the rows have ended.
 
-    ``build`` is given an empty folder; it returns a .npy file in it and the notes. An array above
-    ``memory_limit()`` is mapped, writes to it stay private.
-
-    Raises DataError where the cache cannot be written; what ``build`` raises passes through.
+    Raises DataError where the cache cannot be written; what the iteration raises passes through.
     """
-    folder = cache_directory() / "decoded"
-    if (found := _load(folder, key)) is not None:
-        return found
+    folder = cache_folder() / "decoded"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            dir=folder, prefix="building-", ignore_cleanup_errors=True
-        ) as scratch:
-            array, notes = build(Path(scratch))
-            entry = Path(scratch) / "entry.json"
-            notes_and_check = {"notes": notes, "digest": _digest(array), "bytes": array.stat().st_size}
-            entry.write_text(json.dumps(notes_and_check), encoding="utf-8")
-            # The notes come last: a pair that an interruption cut short does not count as an entry.
-            (folder / f"{key}.json").unlink(missing_ok=True)
-            os.replace(array, folder / f"{key}.npy")
-            os.replace(entry, folder / f"{key}.json")
+        _write(folder, key, shape, rows, facts)
     except OSError as error:
         reason = error.strerror or error
-        raise DataError(
-            f"{folder} cannot be written ({reason}). Set GARGALO_CACHE to another folder."
-        ) from error
-    if (built := _load(folder, key)) is None:
-        raise DataError(f"{folder} does not keep what is written to it. Set GARGALO_CACHE to another folder.")
-    return built
+        raise DataError(f"{folder} cannot be written ({reason}). Set GARGALO_CACHE to another.") from error
+    if (entry := load(key)) is None:
+        raise DataError(f"{folder} does not keep what is written to it. Set GARGALO_CACHE to another.")
+    return entry
 
 
-def _load(folder: Path, key: str) -> tuple[Array, dict[str, Any]] | None:
-    """An entry, or None where it is not there or not what was written."""
+def _write(
+    folder: Path,
+    key: str,
+    shape: tuple[int, ...],
+    rows: Iterable[npt.NDArray[np.uint8]],
+    facts: dict[str, Any],
+) -> None:
+    count = 0
+    with tempfile.TemporaryFile(dir=folder) as raw:
+        for row in rows:
+            raw.write(np.ascontiguousarray(row).data)
+            count += 1
+        raw.seek(0)
+        # The header holds the number of rows, which is known only now: some files may have been left out.
+        header = {"descr": "|u1", "fortran_order": False, "shape": (count, *shape)}
+        # The facts come last: a pair that an interruption cut short does not count as an entry.
+        (folder / f"{key}.json").unlink(missing_ok=True)
+        with replacing(folder / f"{key}.npy") as stream:
+            np.lib.format.write_array_header_1_0(stream, header)
+            shutil.copyfileobj(raw, stream, 1 << 20)
     path = folder / f"{key}.npy"
-    limit = memory_limit()
+    note = {"facts": facts, "digest": _digest(path), "bytes": path.stat().st_size}
+    with replacing(folder / f"{key}.json") as stream:
+        stream.write(json.dumps(note).encode())
+
+
+def load(key: str) -> Entry | None:
+    """An entry, or None where it is not there or is damaged.
+
+    Above ``memory_limit()`` it is mapped, and what is written to it stays private to this process.
+    """
+    folder, limit = cache_folder() / "decoded", memory_limit()
+    path = folder / f"{key}.npy"
     try:
-        entry = json.loads((folder / f"{key}.json").read_text(encoding="utf-8"))
-        size = path.stat().st_size
-        if size != entry["bytes"]:
+        note = json.loads((folder / f"{key}.json").read_text(encoding="utf-8"))
+        size, facts = path.stat().st_size, dict(note["facts"])
+        if size != note["bytes"]:
             return None
         if size > limit:  # reading all of it to check it would undo the point of mapping it
-            return np.load(path, mmap_mode="c", allow_pickle=False), entry["notes"]
-        if _digest(path) != entry["digest"]:
+            return Entry(torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False)), facts)
+        if _digest(path) != note["digest"]:
             return None
-        return np.load(path, allow_pickle=False), entry["notes"]
+        return Entry(torch.from_numpy(np.load(path, allow_pickle=False)), facts)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -25,9 +25,7 @@ from gargalo.errors import DataError
 from gargalo.registry import source
 from gargalo.spec import DataSpec
 
-AUTO_SIZE = (
-    64  # both the size that pictures of many sizes are brought to and the largest that is kept as it is
-)
+AUTO_SIZE = 64  # what pictures of many sizes are brought to, and the largest size that is kept as it is
 MAX_FILE = 1 << 28  # bytes of one compressed picture
 _WORKERS = 2
 _AT_ONCE = 32  # pictures that are decoded ahead
@@ -189,9 +187,7 @@ def _zip_items(archive: zipfile.ZipFile) -> Iterator[_Item]:
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     try:
         with archive.open(info) as stream:
-            return stream.read(
-                MAX_FILE
-            )  # never more than the size that was checked, whatever is packed there
+            return stream.read(MAX_FILE)  # never more than was checked, whatever is packed there
     except _BAD_ZIP as error:
         raise DataError(f"cannot be unpacked: {error}") from error
 
@@ -271,8 +267,12 @@ def _rows(
 def _read(item: _Item, shape: tuple[int, int, int], fit: str) -> tuple[Pixels | None, bool, str]:
     """The fitted picture and whether it is gray, or None and the reason."""
     try:
-        # Twice the size leaves the antialiasing to our own resampling.
-        pixels = read_image(item.read(), enough=(2 * shape[1], 2 * shape[2]))
-        return fit_image(pixels, shape, fit), is_gray(pixels), ""
+        file = item.read()
     except DataError as error:
         return None, False, str(error)
+    try:
+        # Twice the size leaves the antialiasing to our own resampling.
+        pixels = read_image(file, enough=(2 * shape[1], 2 * shape[2]))
+    except DataError as error:
+        return None, False, str(error).removeprefix(f"{file}: ")  # the name stands beside the reason
+    return fit_image(pixels, shape, fit), is_gray(pixels), ""

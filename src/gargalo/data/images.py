@@ -66,31 +66,37 @@ class _Quiet:
 _quiet = _Quiet()
 
 
-def read_image(file: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Pixels:
-    """Read a picture, upright, as uint8 ``[H, W, C]``: C is 1 for grey, 3 for color, 4 with an alpha channel.
+def read_image(
+    file: Path | bytes, *, max_pixels: int = MAX_PIXELS, enough: tuple[int, int] | None = None
+) -> Pixels:
+    """Read a picture, upright, as uint8 ``[H, W, C]``: C is 1 for gray, 3 for color, 4 with an alpha channel.
 
-    Of an animation the first frame is read. 16-bit pixels are scaled by 1/257, floats from [0, 1].
+    Of an animation the first frame is read. 16-bit pixels are scaled by 1/257, floats from [0, 1]. A JPEG may
+    come smaller, though not below a height and width of ``enough``, which is several times faster.
 
     Raises DataError with a reason of one line where the file is no picture in a known format, is damaged or
     cut short, has more than ``max_pixels`` (checked before decoding), or its pixels have no fixed range.
     """
     if isinstance(file, bytes):
-        return _read(io.BytesIO(file), max_pixels)
+        return _read(io.BytesIO(file), max_pixels, enough)
     try:
         with file.open("rb") as stream:
-            return _read(stream, max_pixels)
+            return _read(stream, max_pixels, enough)
     except OSError as error:
         raise DataError(f"{file}: {error.strerror or 'cannot be read'}.") from error
     except DataError as error:
         raise DataError(f"{file}: {error}") from error
 
 
-def _read(stream: Any, max_pixels: int) -> Pixels:
+def _read(stream: Any, max_pixels: int, enough: tuple[int, int] | None) -> Pixels:
     try:
         with _quiet, Image.open(stream, formats=FORMATS) as image:
             width, height = image.size
             if width * height > max_pixels:
                 raise DataError(f"has {width}x{height} pixels; at most {max_pixels:,} are read")
+            if enough is not None:
+                # The longer side for both: whether the picture lies on its side is known after decoding.
+                image.draft(None, (max(enough), max(enough)))
             image.load()
             return _upright(_pixels(image), _orientation(image))
     except DataError:
@@ -152,7 +158,16 @@ def _upright(pixels: Pixels, orientation: int) -> Pixels:
     return np.ascontiguousarray(pixels)
 
 
-def is_grey(pixels: Pixels) -> bool:
+def read_size(file: Path | bytes) -> tuple[int, int]:
+    """Height and width of a picture, upright; DataError as ``read_image``.
+
+    It decodes: a damaged file may claim any size, and must not decide the size of a data set.
+    """
+    height, width = read_image(file).shape[:2]
+    return height, width
+
+
+def is_gray(pixels: Pixels) -> bool:
     """Whether a picture ``[H, W, C]`` has no color, in however many channels it is stored."""
     if pixels.shape[2] == 1:
         return True
@@ -165,7 +180,7 @@ def fit_image(array: Pixels, shape: tuple[int, ...], fit: str = "crop") -> Pixel
 
     ``crop`` scales the short side and cuts the middle out, ``pad`` scales the long side and adds black
     margins (transparent ones where there is alpha), ``stretch`` changes the proportions. Alpha that
-    ``shape`` has no channel for is laid over white; grey is the luma of BT.601; shrinking is anti-aliased.
+    ``shape`` has no channel for is laid over white; gray is the luma of BT.601; shrinking is anti-aliased.
 
     Raises ValueError for another ``fit`` or a number of channels other than 1, 3 and 4.
     """

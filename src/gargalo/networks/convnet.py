@@ -29,7 +29,10 @@ class Encoder(nn.Module):
         super().__init__()
         self.grid = _grid(shape)
         self.layers = nn.Sequential(
-            nn.PixelUnshuffle(4), nn.Conv2d(16 * shape[0], width, 3, padding=1), Residual(width), Residual(width)
+            nn.PixelUnshuffle(4),
+            nn.Conv2d(16 * shape[0], width, 3, padding=1),
+            Residual(width),
+            Residual(width),
         )
         self.head = nn.Linear(width * self.grid[0] * self.grid[1], outputs)
 
@@ -46,7 +49,11 @@ class Decoder(nn.Module):
         self.shape, self.grid = shape, _grid(shape)
         self.stem = nn.Linear(latent_dim, width * self.grid[0] * self.grid[1])
         self.layers = nn.Sequential(
-            Residual(width), Residual(width), nn.SiLU(), nn.Conv2d(width, 16 * shape[0], 3, padding=1), nn.PixelShuffle(4)
+            Residual(width),
+            Residual(width),
+            nn.SiLU(),
+            nn.Conv2d(width, 16 * shape[0], 3, padding=1),
+            nn.PixelShuffle(4),
         )
 
     def forward(self, z: Tensor) -> Tensor:
@@ -61,7 +68,13 @@ def _grid(shape: tuple[int, ...]) -> tuple[int, int]:
 
 @network
 def convnet(
-    spec: DataSpec, latent_dim: int, outputs: int, channels: int, *, size: Size = "base", width: int | None = None
+    spec: DataSpec,
+    latent_dim: int,
+    outputs: int,
+    channels: int,
+    *,
+    size: Size = "base",
+    width: int | None = None,
 ) -> tuple[nn.Module, nn.Module]:
     """Residual convolutions on a quarter of the picture's sides, and one dense layer to the code."""
     width = check_width(WIDTHS[size] if width is None else width)

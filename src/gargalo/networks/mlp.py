@@ -54,7 +54,13 @@ def _layers(inputs: int, width: int, outputs: int) -> nn.Sequential:
 
 @network
 def mlp(
-    spec: DataSpec, latent_dim: int, outputs: int, channels: int, *, size: Size = "base", width: int | None = None
+    spec: DataSpec,
+    latent_dim: int,
+    outputs: int,
+    channels: int,
+    *,
+    size: Size = "base",
+    width: int | None = None,
 ) -> tuple[nn.Module, nn.Module]:
     """Dense layers with a residual block each way; size or width says how many units."""
     width = check_width(WIDTHS[size] if width is None else width)

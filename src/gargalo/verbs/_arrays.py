@@ -26,7 +26,9 @@ def model_values(model: TrainedModel, data: Any, *, corrupted: bool = False) -> 
     if spec.kind == "image" and values.dim() == 3 and shape[0] == 1:
         values = values[:, None]
     if tuple(values.shape[1:]) != shape or not len(values):
-        raise ValueError(f"Got an array of shape {tuple(values.shape)}; this model takes (N, {', '.join(map(str, shape))}).")
+        raise ValueError(
+            f"Got an array of shape {tuple(values.shape)}; this model takes (N, {', '.join(map(str, shape))})."
+        )
     if spec.kind == "image" and values.is_floating_point():
         if not bool(((values >= 0) & (values <= 1)).all()):
             raise ValueError("Pictures given as floats must lie in [0, 1]; give uint8 for 0 to 255.")

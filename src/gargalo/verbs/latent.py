@@ -27,7 +27,9 @@ def reconstruct(model: TrainedModel, images: Any, *, labels: Any = None) -> np.n
 def embed(model: TrainedModel, images: Any, *, labels: Any = None) -> np.ndarray:
     """Codes, the posterior's mode: ``[N, latent_dim]``."""
     x = model_values(model, images, corrupted=True)
-    return as_array(in_batches(lambda a, c: model.net.encode(a, c).mode, x, labels_for(model, labels, len(x))))
+    return as_array(
+        in_batches(lambda a, c: model.net.encode(a, c).mode, x, labels_for(model, labels, len(x)))
+    )
 
 
 def sample(

@@ -26,7 +26,8 @@ from gargalo.data.source import Source, content_digests
 from gargalo.errors import CheckpointError, DataError
 from gargalo.registry import corruption as corruptions
 from gargalo.registry import method as methods
-from gargalo.training import Settings, TrainState, pick_device, seeded, train as steps, validate
+from gargalo.training import Settings, TrainState, pick_device, seeded, validate
+from gargalo.training import train as steps
 
 Progress = Callable[[dict[str, Any]], None]
 EVALUATIONS = 50  # in a run, at the most
@@ -81,7 +82,9 @@ def train(
     checkpoint.build(config)  # what cannot be built is said before a folder is made
     with checkpoint.locked(run):
         if (run / "checkpoints").exists():
-            raise CheckpointError(f"{run} holds a run already. Go on with `gargalo resume {run}`, or give another -o.")
+            raise CheckpointError(
+                f"{run} holds a run already. Go on with `gargalo resume {run}`, or give another -o."
+            )
         _write_skipped(run, source)
         (run / "metrics.jsonl").unlink(missing_ok=True)
         job = _Job(run, config, source, settings, save_every, progress)
@@ -98,7 +101,9 @@ def resume(run: str | Path, *, save_every: float = 30.0, progress: Progress | No
         config, folder = checkpoint.read(run)
         source = open_source(config["data"])
         if _fingerprint(source) != config["data_digest"]:
-            raise DataError(f"{config['data']} has changed since {run} was started; it cannot go on. Train anew.")
+            raise DataError(
+                f"{config['data']} has changed since {run} was started; it cannot go on. Train anew."
+            )
         settings = Settings(**config["settings"])
         job = _Job(run, config, source, settings, save_every, progress)
         state = job.new_state(1)
@@ -172,7 +177,14 @@ class _Job:
                         state.total_steps = state.step
                 if self.progress is not None:
                     seconds = time.monotonic() - started
-                    self.progress({**step._asdict(), "total": state.total_steps, "validation": latest, "seconds": seconds})
+                    self.progress(
+                        {
+                            **step._asdict(),
+                            "total": state.total_steps,
+                            "validation": latest,
+                            "seconds": seconds,
+                        }
+                    )
                 if received or time.monotonic() - saved_at > self.save_every:
                     self._save(state)
                     saved_at = time.monotonic()

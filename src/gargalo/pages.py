@@ -54,7 +54,9 @@ def _pictures(model: TrainedModel, split: str) -> list[str]:
     index = source.indices(split)[:MAPPED]  # type: ignore[arg-type]
     batch = next(Feed(source, index, len(index), model.corruption).in_order())
     inputs, labels = batch.input, batch.condition
-    outputs = reconstruct(model, inputs[:SHOWN].clamp(0, 1), labels=None if labels is None else labels[:SHOWN])
+    outputs = reconstruct(
+        model, inputs[:SHOWN].clamp(0, 1), labels=None if labels is None else labels[:SHOWN]
+    )
     targets = source.gather(index[:SHOWN]).target.numpy()
     lost = np.abs(outputs.astype(np.int16) - targets.astype(np.int16)).astype(np.uint8)
     rows = [targets, outputs, 255 - lost]
@@ -76,7 +78,9 @@ def _pictures(model: TrainedModel, split: str) -> list[str]:
             shown.append(_plane(model, codes))
     if codes.shape[1] >= 2:
         figure = plots.latent_map(codes, None if labels is None else labels.numpy())
-        shown.append("<h2>Latent space</h2>" + _figure(figure, "Held-out examples at their codes' first two numbers."))
+        shown.append(
+            "<h2>Latent space</h2>" + _figure(figure, "Held-out examples at their codes' first two numbers.")
+        )
     return shown
 
 
@@ -88,7 +92,11 @@ def _between(model: TrainedModel, codes: np.ndarray) -> list[str]:
     steps = np.linspace(0, 1, 10, dtype=np.float32)[:, None]
     pairs = [(0, 1), (2, 3), (4, 5), (6, 7)] if len(codes) >= 8 else []
     ways = [decode(model, codes[a] * (1 - steps) + codes[b] * steps) for a, b in pairs]
-    return ["<h2>Between two</h2>" + _image(np.concatenate(ways), 10, "From one held-out code to another.")] if ways else []
+    return (
+        ["<h2>Between two</h2>" + _image(np.concatenate(ways), 10, "From one held-out code to another.")]
+        if ways
+        else []
+    )
 
 
 def _plane(model: TrainedModel, codes: np.ndarray) -> str:
@@ -120,8 +128,12 @@ def _table(figures: dict[str, Any]) -> str:
     )
     extra = "".join(
         f"<tr><td>{label}</td><td>{_number(figures[key])}</td></tr>"
-        for key, label in (("elbo", "ELBO, nats"), ("nll", f"NLL, nats, K = {figures['samples']}"), ("kl", "KL, nats"),
-                           ("active_units", "active units"))
+        for key, label in (
+            ("elbo", "ELBO, nats"),
+            ("nll", f"NLL, nats, K = {figures['samples']}"),
+            ("kl", "KL, nats"),
+            ("active_units", "active units"),
+        )
         if figures[key] is not None
     )
     caption = f"<p>{figures['n']:,} examples of the {figures['split']} part.</p>"
@@ -137,16 +149,25 @@ def _curves(run: Path) -> str:
     lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     if not lines:
         return ""
-    series = {"training": [line["loss"] for line in lines], "validation": [line["validation"]["loss"] for line in lines]}
+    series = {
+        "training": [line["loss"] for line in lines],
+        "validation": [line["validation"]["loss"] for line in lines],
+    }
     return "<h2>Training</h2>" + _figure(plots.curves([line["step"] for line in lines], series), "Loss.")
 
 
 def _facts(model: TrainedModel) -> str:
     config = model.config
     facts = {
-        "method": config["method"], "arguments": config["arguments"], "data": config["data"],
-        "corruption": config["corruption"], "network": model.spec.network, "likelihood": model.spec.likelihood,
-        "settings": config["settings"], "steps": config["progress"]["step"], "environment": config["environment"],
+        "method": config["method"],
+        "arguments": config["arguments"],
+        "data": config["data"],
+        "corruption": config["corruption"],
+        "network": model.spec.network,
+        "likelihood": model.spec.likelihood,
+        "settings": config["settings"],
+        "steps": config["progress"]["step"],
+        "environment": config["environment"],
         "parameters": sum(p.numel() for p in model.net.parameters()),
     }
     rows = "".join(f"<tr><td>{k}</td><td>{html.escape(json.dumps(v))}</td></tr>" for k, v in facts.items())

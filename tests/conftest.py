@@ -1,0 +1,32 @@
+"""What several tests share: a small trained run, and where the larger data lies if it lies there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import gargalo
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "images"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory):
+    """Tests neither use nor leave anything in the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GARGALO_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory) -> Path:
+    """A VAE with two numbers a code, trained for 400 steps on the embedded digits."""
+    run = tmp_path_factory.mktemp("runs") / "vae"
+    gargalo.train("vae", "digits", run, latent_dim=2, epochs=23, batch_size=64)
+    return run
+
+
+@pytest.fixture(scope="session")
+def digits_model(digits_run):
+    return gargalo.load(digits_run)

@@ -1,0 +1,117 @@
+"""Damage is found, whatever it is, and the older checkpoint takes over."""
+
+import json
+import random
+
+import pytest
+import torch
+
+import gargalo
+from gargalo import checkpoint
+from gargalo.errors import CheckpointError
+
+
+@pytest.fixture
+def run(tmp_path):
+    gargalo.train("vae", "digits", tmp_path / "run", latent_dim=2, epochs=2)
+    return tmp_path / "run"
+
+
+def newest(run):
+    return checkpoint.read(run)[1]
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "state.safetensors"])
+def test_every_flipped_bit_is_noticed(run, name):
+    folder = newest(run)
+    original, chance = (folder / name).read_bytes(), random.Random(0)
+    for _ in range(40):
+        damaged = bytearray(original)
+        damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
+        (folder / name).write_bytes(damaged)
+        if json_equal(name, damaged, original):
+            continue
+        with pytest.raises(CheckpointError):
+            checkpoint.read(run)
+    (folder / name).write_bytes(original[: len(original) // 2])
+    with pytest.raises(CheckpointError):
+        gargalo.load(run)
+
+
+def json_equal(name, damaged, original):
+    """A flipped bit in white space may leave the same JSON, which is no damage."""
+    try:
+        return name == "config.json" and json.loads(damaged) == json.loads(original)
+    except ValueError:
+        return False
+
+
+def test_the_older_one_takes_over(run):
+    config, folder = checkpoint.read(run)
+    model = gargalo.load(run)
+    later = {k: v for k, v in config.items() if k not in ("sha256", "format")}
+    checkpoint.save(
+        run, later, model.net.state_dict(), checkpoint.load_state(folder), config["progress"]["step"] + 1
+    )
+    newer = newest(run)
+    assert newer != folder
+    (newer / "model.safetensors").write_bytes(b"")
+    assert newest(run) == folder
+    assert gargalo.load(run).latent_dim == 2
+
+
+def test_only_two_are_kept_and_nothing_unfinished_counts(run):
+    config, folder = checkpoint.read(run)
+    config = {k: v for k, v in config.items() if k not in ("sha256", "format")}
+    weights, state = gargalo.load(run).net.state_dict(), checkpoint.load_state(folder)
+    for step in (900, 901, 902):
+        checkpoint.save(run, config, weights, state, step)
+    names = sorted(path.name for path in (run / "checkpoints").iterdir())
+    assert names == ["step-000000901", "step-000000902"]
+    (run / "checkpoints" / "writing-000000903").mkdir()
+    assert newest(run).name == "step-000000902"
+
+
+def test_nothing_that_is_not_finite_is_written(run):
+    config, folder = checkpoint.read(run)
+    with pytest.raises(ValueError, match="not finite"):
+        checkpoint.save(run, {}, {"w": torch.tensor([1.0, float("nan")])}, {}, 5000)
+    assert newest(run) == folder
+
+
+def rewrite(folder, **changes):
+    """A config changed by somebody who makes the digest right again."""
+    config = json.loads((folder / "config.json").read_text()) | changes
+    config["sha256"]["config.json"] = checkpoint._config_digest(config)
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"format": 99}, "format 99"),
+        ({"arguments": {"latent_dim": 60000}}, "the config wants"),
+        ({"arguments": {"latent_dim": 10**12}}, "latent_dim"),
+        ({"arguments": {"latent_dim": 2, "evil": 1}}, "evil"),
+        ({"method": "os.system"}, "No method"),
+    ],
+)
+def test_hostile_configs_allocate_nothing_and_say_why(run, changes, says):
+    rewrite(newest(run), **changes)
+    with pytest.raises(CheckpointError, match=says):
+        gargalo.load(run)
+
+
+def test_a_hostile_shape_is_refused(run):
+    folder = newest(run)
+    spec = json.loads((folder / "config.json").read_text())["spec"]
+    rewrite(folder, spec=spec | {"shape": [1, 10**6, 10**6]})
+    with pytest.raises(CheckpointError, match="shape"):
+        gargalo.load(run)
+
+
+def test_no_run_is_said_plainly(tmp_path):
+    with pytest.raises(CheckpointError, match="no run at"):
+        gargalo.load(tmp_path / "nothing")
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        gargalo.load(tmp_path)

@@ -1,0 +1,101 @@
+"""The command line as a user runs it."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+def run_gargalo(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "gargalo", *map(str, arguments)], capture_output=True, text=True
+    )
+
+
+def test_a_whole_session(tmp_path):
+    run = tmp_path / "run"
+    done = run_gargalo("train", "vae", "digits", "--latent-dim", 2, "--epochs", 3, "-o", run)
+    assert done.returncode == 0, done.stderr
+    found = run_gargalo("evaluate", run, "--json", "--samples", 5)
+    result = json.loads(found.stdout)
+    keys = {
+        "data",
+        "split",
+        "n",
+        "mse",
+        "bce",
+        "psnr",
+        "ssim",
+        "elbo",
+        "nll",
+        "kl",
+        "active_units",
+        "baselines",
+    }
+    assert keys <= set(result)
+    assert {"pca", "mean", "floor"} <= set(result["baselines"])
+    assert "LOSES" in result["verdict"] or "Better" in result["verdict"]
+    page = run_gargalo("report", run).stdout.strip()
+    text = open(page).read()
+    assert "<img" in text
+    assert "http" not in text.replace("http://www.w3.org", "")
+    assert run_gargalo("sample", run, "-n", 9, "-o", tmp_path / "s.png").returncode == 0
+    assert Image.open(tmp_path / "s.png").size == (8 * 10 - 2, 2 * 10 - 2)
+    assert run_gargalo("embed", run, "digits", "-o", tmp_path / "z.npz").returncode == 0
+    assert np.load(tmp_path / "z.npz")["z"].shape == (1797, 2)
+    Image.fromarray(np.full((20, 30), 99, np.uint8)).save(tmp_path / "a.png")
+    assert run_gargalo("reconstruct", run, tmp_path / "a.png", "-o", tmp_path / "b.png").returncode == 0
+    assert Image.open(tmp_path / "b.png").size == (8, 8)
+    done = run_gargalo("interpolate", run, tmp_path / "a.png", tmp_path / "a.png", "-o", tmp_path / "i.png")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(run_gargalo("show", run).stdout)["method"] == "vae"
+    assert run_gargalo("resume", run).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("train", "vea", "digits", "-o", "x"), "Did you mean 'vae'"),
+        (("train", "vae", "no_such_data", "-o", "x"), "no_such_data"),
+        (("train", "vae", "digits", "--latent-dim", "0", "-o", "x"), "latent_dim=0"),
+        (("train", "vae", "digits", "--corruption", "nois", "-o", "x"), "Did you mean 'noise'"),
+        (("train", "vae", "digits", "--time", "soon", "-o", "x"), "90s, 10m or 2h"),
+        (("train", "vae", "digits", "--likelihood", "gaussian:std=-1", "-o", "x"), "must be positive"),
+        (("train", "vae", "digits", "--network", "mlp:width=0", "-o", "x"), "width=0"),
+        (("evaluate", "nowhere"), "There is no run"),
+        (("resume", "nowhere"), "There is no run"),
+        (("list", "colors"), "methods, data"),
+    ],
+)
+def test_mistakes_end_with_one_message_and_status_2(arguments, says, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "gargalo", *arguments], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 2, done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["methods", "data", "networks", "likelihoods", "corruptions", "priors"])
+def test_lists(kind):
+    found = json.loads(run_gargalo("list", kind, "--json").stdout)
+    assert found
+    assert all(found.values())
+
+
+def test_doctor_and_method_help():
+    assert "torch" in json.loads(run_gargalo("doctor", "--json").stdout)
+    text = run_gargalo("train", "beta-vae", "--help").stdout
+    assert "--beta" in text
+    assert "--corruption" in text
+
+
+def test_importing_is_light():
+    code = "import gargalo, gargalo.cli, sys; print([m for m in ('torch', 'matplotlib', 'sklearn', 'fastapi') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+    code = "import gargalo, sys; gargalo.train, gargalo.load; print([m for m in ('matplotlib', 'sklearn', 'fastapi') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"

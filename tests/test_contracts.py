@@ -1,0 +1,117 @@
+"""What every registered method must do: a new one is tested the moment it has a name."""
+
+import pytest
+import torch
+
+from gargalo import checkpoint, methods  # noqa: F401  (registers the methods)
+from gargalo.data.source import Source
+from gargalo.model import Batch, LatentModel
+from gargalo.registry import likelihood, method, network
+from gargalo.spec import DataSpec
+from gargalo.training import Settings, TrainState, seeded, train
+from gargalo.verbs import latent
+
+SPEC = DataSpec("image", (1, 12, 9), num_classes=3)
+METHODS = sorted(method)
+
+
+def batch(spec=SPEC, n=6):
+    with seeded(1):
+        x = torch.rand(n, *spec.shape)
+        return Batch(x, x, torch.arange(n) % 3 if spec.num_classes else None, 100)
+
+
+def config(name, spec=SPEC):
+    defaults = {key: argument.default for key, argument in method.arguments(name).items()}
+    return {"method": name, "arguments": defaults, "spec": spec.to_json(), "corruption": "none"}
+
+
+def make(name, spec=SPEC):
+    with seeded(0):
+        return checkpoint.build(config(name, spec))
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("net", sorted(network))
+def test_output_has_one_number_a_row(name, net):
+    model, _ = make(name, DataSpec("image", (1, 12, 9), network=net, num_classes=3))
+    out = model(batch(), samples=2)
+    assert all(getattr(out, key).shape == (12,) for key in ("nll", "kl", "log_q", "log_p"))
+    assert out.likelihood.mode.shape == (12, 1, 12, 9)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_parameter_of_every_player_gets_a_finite_gradient(name):
+    model, objective = make(name)
+    for player in objective.players:
+        objective(model, batch(), player).total.backward()
+        for parameter in objective.parameters_of(player, model):
+            assert parameter.grad is not None
+            assert parameter.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_one_graph_under_compile(name):
+    model, objective = make(name)
+    torch._dynamo.reset()
+    compiled = torch.compile(lambda b: objective(model, b).total, fullgraph=True, backend="aot_eager")
+    with seeded(5):
+        expected = objective(model, batch()).total
+    with seeded(5):
+        torch.testing.assert_close(compiled(batch()), expected)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_training_lowers_the_loss(name):
+    settings = Settings(epochs=1, batch_size=6, warmup=5)
+    state = TrainState(*make(name), settings, 80)
+    losses = [step.loss for step in train(state, [batch()] * 80, settings)]
+    assert sum(losses[-5:]) < 0.97 * sum(losses[:5])
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_saved_and_loaded_is_bit_equal_and_every_verb_runs(name, tmp_path):
+    model, _ = make(name)
+    checkpoint.save(tmp_path, config(name), model.state_dict(), {}, 1)
+    loaded = checkpoint.load(tmp_path)
+    for key, tensor in model.state_dict().items():
+        assert torch.equal(tensor, loaded.net.state_dict()[key])
+    images = (batch().target * 255).byte().numpy()
+    labels = [0, 1, 2, 0, 1, 2]
+    assert latent.reconstruct(loaded, images, labels=labels).shape == images.shape
+    assert latent.embed(loaded, images, labels=labels).shape == (6, loaded.latent_dim)
+    assert latent.sample(loaded, 5).shape == (5, 1, 12, 9)
+    assert latent.interpolate(loaded, images[0], images[1], steps=4, labels=[0, 0]).shape == (4, 1, 12, 9)
+
+
+@pytest.mark.parametrize("name", sorted(likelihood))
+def test_every_likelihood_explains_data(name):
+    vocabulary = 5 if name == "categorical" else 0
+    spec = DataSpec("image", (1, 8, 8), likelihood=name, vocabulary=vocabulary)
+    model, objective = make("vae", spec)
+    target = torch.randint(0, 5, (4, 1, 8, 8)) if vocabulary else torch.rand(4, 1, 8, 8)
+    result = objective(model, Batch(target.float(), target))
+    assert result.total.isfinite()
+    assert isinstance(model, LatentModel)
+    assert model.decode(model.prior.sample(3)).sample().shape == (3, 1, 8, 8)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 13, 9), (4, 32, 50), (2, 28, 28)])
+@pytest.mark.parametrize("net", sorted(network))
+def test_networks_take_any_size_and_channels(shape, net):
+    model, objective = make("vae", DataSpec("image", shape, network=net))
+    x = torch.rand(2, *shape)
+    assert model(Batch(x, x)).likelihood.mode.shape == (2, *shape)
+    assert objective(model, Batch(x, x)).total.isfinite()
+
+
+def test_conditional_models_refuse_data_without_labels():
+    with pytest.raises(ValueError, match="needs labels"):
+        make("cvae", DataSpec("image", (1, 8, 8)))
+
+
+def test_sources_gather_whole_batches():
+    source = Source("x", SPEC, torch.arange(6 * 108).view(6, 1, 12, 9).byte(), torch.arange(6))
+    example = source.gather(torch.tensor([4, 1]))
+    assert torch.equal(example.target, source.values[[4, 1]])
+    assert example.condition.tolist() == [4, 1]

@@ -1,0 +1,231 @@
+"""The loop: exact resumption, guards, budgets, and the crash that loses nothing."""
+
+import hashlib
+import json
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+
+import gargalo
+from gargalo import checkpoint
+from gargalo.data import open_source
+from gargalo.data.batches import Feed
+from gargalo.errors import CheckpointError
+from gargalo.model import Batch
+from gargalo.training import Settings, TrainingDiverged, TrainState, rate_at, seeded, train
+from gargalo.verbs import train as orchestration
+
+SETTINGS = Settings(epochs=1, batch_size=32, warmup=10, seed=4)
+
+
+def new_state(total=60):
+    source = open_source("digits")
+    config = {"method": "vae", "arguments": {"latent_dim": 3}, "spec": source.spec.to_json()}
+    with seeded(1):
+        return TrainState(*checkpoint.build(config), SETTINGS, total)
+
+
+def feed(state):
+    source = open_source("digits")
+    return Feed(source, source.indices("train"), 32, "noise:std=0.1", SETTINGS.seed).batches(state.step)
+
+
+def digest(state):
+    hashed = hashlib.sha256()
+    for name, tensor in sorted(state.tensors().items()):
+        hashed.update(name.encode() + tensor.numpy().tobytes())
+    return hashed.hexdigest() + repr(state.counters())
+
+
+def run_to(state, number):
+    for step in train(state, feed(state), SETTINGS):
+        if step.number == number:
+            break
+    return state
+
+
+def test_resumed_at_every_step_and_twice_it_is_the_same_run():
+    reference, saved = new_state(), []
+    for _ in train(reference, feed(reference), SETTINGS):
+        saved.append(
+            ({k: v.clone() for k, v in reference.tensors().items()}, json.dumps(reference.counters()))
+        )
+    end = digest(reference)
+    assert len(saved) == 60
+    for number in range(1, 60):
+        state = new_state()
+        tensors, counters = saved[number - 1]
+        state.restore(tensors, json.loads(counters))
+        again = min(59, number + 7)
+        run_to(state, again)
+        second = new_state()
+        second.restore(state.tensors(), json.loads(json.dumps(state.counters())))
+        run_to(second, 60)
+        assert digest(second) == end, f"stopped at {number} and {again}"
+
+
+def test_randomness_outside_is_not_touched():
+    torch.manual_seed(3)
+    expected = torch.rand(3)
+    torch.manual_seed(3)
+    run_to(new_state(), 3)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def poisoned(state, bad):
+    for number, batch in enumerate(feed(state), state.step + 1):
+        yield Batch(batch.input * math.nan, batch.target) if number in bad else batch
+
+
+def test_a_step_that_is_not_finite_changes_nothing():
+    state = run_to(new_state(), 5)
+    before = digest(state).replace("'step': 5", "'step': 6")
+    step = next(train(state, poisoned(state, {6}), SETTINGS))
+    assert step.skipped
+    assert digest(state) == before
+
+
+def test_many_bad_steps_roll_back_with_half_the_rate_and_at_last_give_up():
+    state = new_state(200)
+    for step in train(state, poisoned(state, set(range(20, 31))), SETTINGS):
+        if step.number == 40:
+            break
+    assert (state.lr_factor, state.roll_backs) == (0.5, 1)
+    assert all(t.isfinite().all() for t in state.tensors().values() if t.is_floating_point())
+    with pytest.raises(TrainingDiverged, match="lower --lr"):
+        list(train(state, poisoned(state, set(range(41, 200))), SETTINGS))
+
+
+def test_the_rate_rises_and_falls():
+    settings = Settings(lr=1.0, warmup=10)
+    rates = [rate_at(step, 1000, settings) for step in range(1, 1001)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[9] == 1
+    assert rates[-1] == pytest.approx(0.005, abs=1e-4)
+    assert all(a >= b for a, b in zip(rates[9:], rates[10:], strict=False))
+    assert rate_at(500, 1000, replace(settings, schedule="constant")) == 1
+
+
+@pytest.mark.parametrize(
+    "change", [{"lr": 0}, {"epochs": -1}, {"ema": 1.5}, {"time": math.inf}, {"warmup": -1}]
+)
+def test_settings_refuse_nonsense(change):
+    with pytest.raises(ValueError, match=next(iter(change))):
+        Settings(**change)
+
+
+def test_a_time_budget_becomes_a_number_of_steps(tmp_path):
+    model = gargalo.train("vae", "digits", tmp_path / "run", latent_dim=2, time=4.0)
+    progress = model.config["progress"]
+    assert progress["step"] == progress["total_steps"] >= 10
+
+
+def test_early_stopping_keeps_the_best(tmp_path):
+    model = gargalo.train(
+        "autoencoder", "digits", tmp_path / "run", epochs=400, lr=0.05, patience=2, schedule="constant"
+    )
+    progress = model.config["progress"]
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    losses = [line["validation"]["loss"] for line in lines]
+    assert progress["best_loss"] == min(losses)
+    assert progress["step"] < 400 * 11
+    assert losses[-1] > min(losses)
+
+
+def test_a_second_run_may_not_take_the_folder(digits_run):
+    with pytest.raises(CheckpointError, match="resume"):
+        gargalo.train("vae", "digits", digits_run)
+
+
+def test_one_writer_a_folder(digits_run):
+    with checkpoint.locked(digits_run), pytest.raises(CheckpointError, match="another process"):
+        gargalo.resume(digits_run)
+
+
+COMMAND = [
+    "train",
+    "vae",
+    "digits",
+    "--latent-dim",
+    "2",
+    "--epochs",
+    "12",
+    "--batch-size",
+    "16",
+    "--save-every",
+    "0.05",
+]
+
+
+def gargalo_process(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", "gargalo", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def final_digest(run):
+    _, folder = checkpoint.read(run)
+    return [
+        hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        for name in ("model.safetensors", "state.safetensors")
+    ]
+
+
+def wait_for_checkpoint(process, run, beyond):
+    """Until a newer checkpoint than ``beyond`` is there or the process has ended: the kill must not stop all progress."""
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        found = sorted((run / "checkpoints").glob("step-*")) if run.exists() else []
+        if found and found[-1].name > beyond:
+            return found[-1].name
+        time.sleep(0.01)
+    return beyond
+
+
+def test_killed_at_random_moments_it_ends_the_same(tmp_path):
+    gargalo.train("vae", "digits", tmp_path / "calm", latent_dim=2, epochs=12, batch_size=16)
+    run, chance, beyond, kills = tmp_path / "killed", random.Random(0), "", 0
+    command = [*COMMAND, "-o", str(run)]
+    while kills < 4:
+        process = gargalo_process(*command)
+        beyond = wait_for_checkpoint(process, run, beyond)
+        time.sleep(chance.uniform(0, 0.3))
+        process.kill()
+        process.communicate()
+        kills += 1
+        checkpoint.read(run)
+        command = ["resume", str(run), "--save-every", "0.05"]
+    last = gargalo_process(*command)
+    message = last.communicate()[1]
+    assert last.returncode == 0, message
+    assert final_digest(run) == final_digest(tmp_path / "calm")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_finishes_the_step_and_saves(tmp_path, number, status):
+    run = tmp_path / "run"
+    process = gargalo_process(*COMMAND[:6], "4000", "-o", str(run), "--save-every", "0.2")
+    wait_for_checkpoint(process, run, "")
+    os.kill(process.pid, number)
+    message = process.communicate(timeout=60)[1]
+    assert process.returncode == status, message
+    assert "Traceback" not in message
+    assert checkpoint.load(run).config["progress"]["step"] > 0
+
+
+def test_resuming_with_changed_data_is_refused(tmp_path, monkeypatch):
+    gargalo.train("vae", "digits", tmp_path / "run", epochs=1)
+    monkeypatch.setattr(orchestration, "_fingerprint", lambda source: "other")
+    with pytest.raises(gargalo.DataError, match="has changed"):
+        gargalo.resume(tmp_path / "run")

@@ -1,0 +1,124 @@
+"""Verbs as functions; evaluation against what it says it measures."""
+
+import inspect
+
+import numpy as np
+import pytest
+import torch
+
+import gargalo
+from gargalo import cli
+from gargalo.data import open_source
+from gargalo.evaluation import baselines
+from gargalo.training import Settings
+
+
+def test_a_row_does_not_depend_on_its_neighbors(digits_model):
+    values = open_source("digits").values[:300].numpy()
+    together = gargalo.embed(digits_model, values)
+    assert np.array_equal(together[7:8], gargalo.embed(digits_model, values[7:8]))
+    assert np.array_equal(together[290:], gargalo.embed(digits_model, values[290:]))
+
+
+def test_bytes_and_floats_mean_the_same(digits_model):
+    values = open_source("digits").values[:5].numpy()
+    assert np.array_equal(
+        gargalo.embed(digits_model, values), gargalo.embed(digits_model, values.astype(np.float32) / 255)
+    )
+    assert np.array_equal(gargalo.embed(digits_model, values), gargalo.embed(digits_model, values[:, 0]))
+
+
+@pytest.mark.parametrize(
+    "bad", [np.zeros((2, 1, 9, 8), np.uint8), np.full((2, 1, 8, 8), 3.0), np.full((2, 1, 8, 8), np.nan)]
+)
+def test_wrong_arrays_are_refused(digits_model, bad):
+    with pytest.raises(ValueError, match=r"shape|lie in"):
+        gargalo.reconstruct(digits_model, bad)
+
+
+def test_samples_are_a_function_of_the_seed(digits_model):
+    assert np.array_equal(gargalo.sample(digits_model, 4, seed=1), gargalo.sample(digits_model, 4, seed=1))
+    assert not np.array_equal(
+        gargalo.sample(digits_model, 4, seed=1), gargalo.sample(digits_model, 4, seed=2)
+    )
+    still = gargalo.sample(digits_model, 3, temperature=0)
+    assert np.array_equal(still[0], still[2])
+
+
+def test_evaluation_measures_what_it_says(digits_model):
+    result = gargalo.evaluate(digits_model, samples=20)
+    source = open_source("digits")
+    held_out = source.values[source.indices("test")]
+    mean = source.values[source.indices("train")].float().mean(0) / 255
+    expected = float(((held_out / 255 - mean) ** 2).mean())
+    assert result["baselines"]["mean"]["mse"] == pytest.approx(expected, rel=1e-5)
+    assert result["baselines"]["floor"]["mse"] == 0
+    assert result["n"] == len(held_out)
+    assert result["nll"] <= -result["elbo"]
+    assert result["kl"] == pytest.approx(sum(result["kl_per_dim"]), rel=1e-5)
+    assert 0 <= result["active_units"] <= 2
+    decoded = gargalo.reconstruct(digits_model, held_out.numpy()).astype(np.float64) / 255
+    assert result["mse"] == pytest.approx(((decoded - held_out.numpy() / 255) ** 2).mean(), rel=0.01)
+
+
+def test_pca_baseline_is_scikit_learns():
+    train, test = torch.rand(50, 1, 4, 4), torch.rand(7, 1, 4, 4)
+    complete = baselines.pca(train, test, 16)
+    torch.testing.assert_close(complete, test, atol=1e-5, rtol=0)
+    assert baselines.pca(train, test, 17) is None
+
+
+def test_linear_baseline_finds_a_linear_map():
+    x = torch.rand(500, 1, 3, 3)
+    y = 2 * x[..., :2, :2] - 0.5
+    found = baselines.ridge(x, y, x[:4], (1, 2, 2), penalty=1e-6)
+    torch.testing.assert_close(found, y[:4], atol=1e-4, rtol=0)
+
+
+def test_a_losing_model_is_told_so(tmp_path):
+    model = gargalo.train("autoencoder", "digits", tmp_path / "run", epochs=1, lr=1e-6)
+    result = gargalo.evaluate(model)
+    assert "LOSES to PCA" in result["verdict"]
+
+
+def test_conditional_models_want_labels(tmp_path):
+    model = gargalo.train("cvae", "digits", tmp_path / "run", epochs=2)
+    source = open_source("digits")
+    assert gargalo.reconstruct(model, source.values[:3], labels=source.labels[:3]).shape == (3, 1, 8, 8)
+    assert gargalo.sample(model, 12).shape == (12, 1, 8, 8)
+    for labels in (None, [1, 2], [10, 0, 0]):
+        with pytest.raises(ValueError, match="labels"):
+            gargalo.reconstruct(model, source.values[:3], labels=labels)
+
+
+def test_a_denoiser_is_measured_beside_a_linear_map(tmp_path):
+    model = gargalo.train("autoencoder", "digits", tmp_path / "run", corruption="noise:std=0.3", epochs=3)
+    result = gargalo.evaluate(model)
+    assert {"linear", "input"} <= set(result["baselines"])
+    small = gargalo.train(
+        "autoencoder", "digits", tmp_path / "small", corruption="downscale:factor=2", epochs=3
+    )
+    assert small.spec.input_shape == (1, 4, 4)
+    assert gargalo.reconstruct(small, np.zeros((2, 4, 4), np.uint8)).shape == (2, 1, 8, 8)
+
+
+def test_training_options_do_not_clash_with_the_methods():
+    from gargalo.registry import method
+
+    gargalo.available("methods")
+    fields = set(Settings.__annotations__)
+    for name in method:
+        assert not fields & set(method.arguments(name)), name
+
+
+@pytest.mark.parametrize("verb", ["resume", "evaluate", "sample", "interpolate"])
+def test_commands_take_the_parameters_of_their_functions(verb):
+    function = set(inspect.signature(getattr(gargalo, verb)).parameters)
+    command = set(inspect.signature(getattr(cli, verb)).parameters)
+    own = {"run", "out", "as_json"}  # files in and out stand for the model and the arrays
+    assert command - own == function - {"model", "run", "progress", "labels"}
+
+
+def test_public_names_are_complete_and_sorted():
+    assert gargalo.__all__ == sorted(gargalo.__all__)
+    assert all(getattr(gargalo, name) is not None for name in gargalo.__all__)
