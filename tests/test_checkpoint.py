@@ -50,9 +50,7 @@ def test_the_older_one_takes_over(run):
     config, folder = checkpoint.read(run)
     model = gargalo.load(run)
     later = {k: v for k, v in config.items() if k not in ("sha256", "format")}
-    checkpoint.save(
-        run, later, model.net.state_dict(), checkpoint.load_state(folder), config["progress"]["step"] + 1
-    )
+    checkpoint.save(run, later, model.net.state_dict(), checkpoint.load_state(folder), config["progress"]["step"] + 1)
     newer = newest(run)
     assert newer != folder
     (newer / "model.safetensors").write_bytes(b"")
@@ -73,7 +71,7 @@ def test_only_two_are_kept_and_nothing_unfinished_counts(run):
 
 
 def test_nothing_that_is_not_finite_is_written(run):
-    config, folder = checkpoint.read(run)
+    _, folder = checkpoint.read(run)
     with pytest.raises(ValueError, match="not finite"):
         checkpoint.save(run, {}, {"w": torch.tensor([1.0, float("nan")])}, {}, 5000)
     assert newest(run) == folder

@@ -23,9 +23,7 @@ def test_log_mean_exp():
 def test_psnr_bce_and_mse():
     x = torch.zeros(2, 1, 4, 4)
     assert f.psnr(f.mean_squared_error(x, x + 0.1)).tolist() == pytest.approx([20, 20], abs=1e-4)
-    assert float(f.binary_cross_entropy(torch.full((1, 4), 0.5), torch.rand(1, 4))) == pytest.approx(
-        0.693147, abs=1e-5
-    )
+    assert float(f.binary_cross_entropy(torch.full((1, 4), 0.5), torch.rand(1, 4))) == pytest.approx(0.693147, abs=1e-5)
 
 
 def test_ssim_by_brute_force():
@@ -41,9 +39,7 @@ def test_ssim_by_brute_force():
             ma, mb = (window * a).sum(), (window * b).sum()
             va, vb = (window * (a - ma) ** 2).sum(), (window * (b - mb) ** 2).sum()
             cov = (window * (a - ma) * (b - mb)).sum()
-            values.append(
-                (2 * ma * mb + 1e-4) * (2 * cov + 9e-4) / ((ma**2 + mb**2 + 1e-4) * (va + vb + 9e-4))
-            )
+            values.append((2 * ma * mb + 1e-4) * (2 * cov + 9e-4) / ((ma**2 + mb**2 + 1e-4) * (va + vb + 9e-4)))
     assert float(f.ssim(x, y)) == pytest.approx(float(torch.stack(values).mean()), abs=1e-10)
     assert float(f.ssim(x, x)) == pytest.approx(1)
 

@@ -57,9 +57,7 @@ class _Double:
 def linear_model():
     torch.set_default_dtype(torch.float64)
     try:
-        return LatentModel(
-            Linear(), InDouble(), nn.Linear(K, D), StandardNormal(K), DoubleGaussian("learned")
-        )
+        return LatentModel(Linear(), InDouble(), nn.Linear(K, D), StandardNormal(K), DoubleGaussian("learned"))
     finally:
         torch.set_default_dtype(torch.float32)
 
@@ -86,7 +84,7 @@ def probabilistic_pca(x):
 
 
 def set_exact(model, weights, noise, mean):
-    """The decoder of probabilistic PCA and its exact posterior, which is diagonal because W's columns are orthogonal."""
+    """Probabilistic PCA's decoder and exact posterior, diagonal because the columns of W are orthogonal."""
     precision = weights.T @ weights / noise + torch.eye(K, dtype=torch.float64)
     gain = torch.linalg.solve(precision, weights.T) / noise
     with torch.no_grad():
@@ -134,5 +132,5 @@ def test_a_trained_linear_vae_reaches_probabilistic_pca():
         return total
 
     optimizer.step(closure)
-    assert float(closure()) == pytest.approx(float(-exact), abs=1e-6)
+    assert closure().item() == pytest.approx(float(-exact), abs=1e-6)
     assert math.isfinite(float(exact))

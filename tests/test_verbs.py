@@ -38,9 +38,7 @@ def test_wrong_arrays_are_refused(digits_model, bad):
 
 def test_samples_are_a_function_of_the_seed(digits_model):
     assert np.array_equal(gargalo.sample(digits_model, 4, seed=1), gargalo.sample(digits_model, 4, seed=1))
-    assert not np.array_equal(
-        gargalo.sample(digits_model, 4, seed=1), gargalo.sample(digits_model, 4, seed=2)
-    )
+    assert not np.array_equal(gargalo.sample(digits_model, 4, seed=1), gargalo.sample(digits_model, 4, seed=2))
     still = gargalo.sample(digits_model, 3, temperature=0)
     assert np.array_equal(still[0], still[2])
 
@@ -95,9 +93,7 @@ def test_a_denoiser_is_measured_beside_a_linear_map(tmp_path):
     model = gargalo.train("autoencoder", "digits", tmp_path / "run", corruption="noise:std=0.3", epochs=3)
     result = gargalo.evaluate(model)
     assert {"linear", "input"} <= set(result["baselines"])
-    small = gargalo.train(
-        "autoencoder", "digits", tmp_path / "small", corruption="downscale:factor=2", epochs=3
-    )
+    small = gargalo.train("autoencoder", "digits", tmp_path / "small", corruption="downscale:factor=2", epochs=3)
     assert small.spec.input_shape == (1, 4, 4)
     assert gargalo.reconstruct(small, np.zeros((2, 4, 4), np.uint8)).shape == (2, 1, 8, 8)
 

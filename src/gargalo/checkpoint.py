@@ -24,6 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from gargalo import methods as _  # noqa: F401  (registers the names that a config may hold)
 from gargalo.errors import CheckpointError
 from gargalo.model import LatentModel
 from gargalo.objectives import Objective
@@ -72,9 +73,7 @@ def build(config: dict[str, Any]) -> tuple[LatentModel, Objective]:
     return method[config["method"]](DataSpec.from_json(config["spec"]), **arguments)
 
 
-def save(
-    run: Path, config: dict[str, Any], weights: dict[str, Tensor], state: dict[str, Tensor], step: int
-) -> Path:
+def save(run: Path, config: dict[str, Any], weights: dict[str, Tensor], state: dict[str, Tensor], step: int) -> Path:
     """Writes a checkpoint so that it is either whole or not there, and removes all but the newest two.
 
     ValueError for weights that are not finite: nothing broken is ever written.
@@ -111,9 +110,7 @@ def read(path: Path) -> tuple[dict[str, Any], Path]:
     Raises CheckpointError with the reason of each that is not.
     """
     if not path.exists():
-        raise CheckpointError(
-            f"There is no run at {path}. Train one with: gargalo train METHOD DATA -o {path}"
-        )
+        raise CheckpointError(f"There is no run at {path}. Train one with: gargalo train METHOD DATA -o {path}")
     candidates = [path] if (path / "config.json").exists() else _checkpoints(path)
     if not candidates:
         raise CheckpointError(f"{path} holds no checkpoint. A run folder is what `gargalo train -o` made.")
@@ -177,9 +174,7 @@ def _compare(file: Path, expected: dict[str, Tensor]) -> None:
         for name, tensor in expected.items():
             shape = tuple(found.get_slice(name).get_shape()) if name in names else None
             if shape != tuple(tensor.shape):
-                raise CheckpointError(
-                    f"{file} holds {name} of shape {shape}; the config wants {tuple(tensor.shape)}."
-                )
+                raise CheckpointError(f"{file} holds {name} of shape {shape}; the config wants {tuple(tensor.shape)}.")
 
 
 def _checkpoints(run: Path) -> list[Path]:
@@ -195,9 +190,7 @@ def _verified_config(folder: Path) -> dict[str, Any]:
         config: dict[str, Any] = json.loads(file.read_bytes())
         version, digests = config["format"], dict(config["sha256"])
         if not isinstance(version, int) or version > FORMAT:
-            raise CheckpointError(
-                f"{file} has format {version}; this Gargalo reads up to {FORMAT}. Update gargalo."
-            )
+            raise CheckpointError(f"{file} has format {version}; this Gargalo reads up to {FORMAT}. Update gargalo.")
         if digests.pop("config.json") != _config_digest(config):
             raise CheckpointError(f"{file} is damaged: its digest does not match.")
         for name in ("model.safetensors", "state.safetensors"):

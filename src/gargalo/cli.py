@@ -80,13 +80,9 @@ def _train_command(name: str) -> Callable[..., None]:
             key, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, typer.Option(help=text)]
         )
 
-    data_help = (
-        "A name from `gargalo list data`, a folder or zip of pictures, a .npy, .npz, .csv or .tsv file."
-    )
+    data_help = "A name from `gargalo list data`, a folder or zip of pictures, a .npy, .npz, .csv or .tsv file."
     parameters = [
-        Parameter(
-            "data", Parameter.POSITIONAL_OR_KEYWORD, annotation=Annotated[str, typer.Argument(help=data_help)]
-        ),
+        Parameter("data", Parameter.POSITIONAL_OR_KEYWORD, annotation=Annotated[str, typer.Argument(help=data_help)]),
         Parameter(
             "out",
             Parameter.KEYWORD_ONLY,
@@ -118,9 +114,7 @@ def seconds(text: str) -> float:
 
 
 @app.command()
-def resume(
-    run: Run, save_every: Annotated[float, typer.Option(help="Seconds between checkpoints.")] = 30.0
-) -> None:
+def resume(run: Run, save_every: Annotated[float, typer.Option(help="Seconds between checkpoints.")] = 30.0) -> None:
     """Go on with a run that was stopped, to the same end as if it had not been."""
     import gargalo
 
@@ -146,23 +140,14 @@ def evaluate(
         raise ValueError(f"split={split!r} must be one of train, validation, test, all.")
     result = gargalo.evaluate(gargalo.load(run), data, split=split, samples=samples, limit=limit, seed=seed)  # type: ignore[arg-type]
     if as_json:
-        return _print(json.dumps(result))
+        _print(json.dumps(result))
+        return
     names = ("mse", "bce", "psnr", "ssim")
     lines = [f"{'':12}" + "".join(f"{n:>10}" for n in names)]
     for name, row in {"this model": result, **{k: v for k, v in result["baselines"].items() if v}}.items():
-        lines.append(
-            f"{name:12}" + "".join(f"{'' if row[n] is None else format(row[n], '.5g'):>10}" for n in names)
-        )
-    lines += [
-        f"{key}: {result[key]:.5g}"
-        for key in ("elbo", "nll", "kl", "active_units")
-        if result[key] is not None
-    ]
-    _print(
-        "\n".join(
-            [f"{result['data']}, {result['split']}, {result['n']:,} examples", *lines, result["verdict"]]
-        )
-    )
+        lines.append(f"{name:12}" + "".join(f"{'' if row[n] is None else format(row[n], '.5g'):>10}" for n in names))
+    lines += [f"{key}: {result[key]:.5g}" for key in ("elbo", "nll", "kl", "active_units") if result[key] is not None]
+    _print("\n".join([f"{result['data']}, {result['split']}, {result['n']:,} examples", *lines, result["verdict"]]))
 
 
 @app.command()
@@ -266,7 +251,7 @@ def main() -> None:
         _say(f"Error: {error}")
         sys.exit(2)
     except Exception as error:
-        if type(error).__module__ != "gargalo.errors" and type(error).__name__ != "TrainingDiverged":
+        if type(error).__module__ != "gargalo.errors" and type(error).__name__ != "DivergenceError":
             raise
         _say(f"Error: {error}")
         sys.exit(2)
@@ -280,9 +265,7 @@ def _read(run: Path, paths: list[Path]) -> tuple[list[str], Any]:
     from gargalo.data.images import fit_image, read_image
 
     spec = gargalo.load(run).spec
-    files = [
-        f for p in paths for f in (sorted(q for q in p.rglob("*") if q.is_file()) if p.is_dir() else [p])
-    ]
+    files = [f for p in paths for f in (sorted(q for q in p.rglob("*") if q.is_file()) if p.is_dir() else [p])]
     if not files:
         raise ValueError(f"There are no files in {', '.join(map(str, paths))}.")
     arrays = [fit_image(read_image(file), spec.input_shape, spec.fit) for file in files]  # type: ignore[arg-type]

@@ -101,9 +101,7 @@ class Bernoulli:
         return self.logits.float().sigmoid()
 
     def log_prob(self, x: Tensor) -> Tensor:
-        return -sum_event(
-            F.binary_cross_entropy_with_logits(self.logits.float(), x.float(), reduction="none")
-        )
+        return -sum_event(F.binary_cross_entropy_with_logits(self.logits.float(), x.float(), reduction="none"))
 
     def sample(self) -> Tensor:
         return torch.bernoulli(self.mode)

@@ -28,6 +28,8 @@ class Gaussian(nn.Module):
     """``std`` a number: fixed; "learned": a parameter; "optimal": fitted to each batch in closed form."""
 
     channels = 1
+    mean_square: Tensor
+    log_std: Tensor
 
     def __init__(self, std: float | Literal["learned", "optimal"]) -> None:
         super().__init__()
@@ -66,7 +68,7 @@ class Categorical(nn.Module):
         self.channels = channels
 
     def forward(self, h: Tensor) -> Likelihood:
-        return distributions.Categorical(h.unflatten(1, (-1, self.channels)).movedim(2, 1).squeeze(2))
+        return distributions.Categorical(h.unflatten(1, (-1, self.channels)).movedim(2, 1))
 
 
 @likelihood

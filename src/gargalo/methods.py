@@ -30,9 +30,7 @@ def autoencoder(spec: DataSpec, *, latent_dim: int = 32) -> tuple[LatentModel, O
 
 
 @method
-def sparse_autoencoder(
-    spec: DataSpec, *, latent_dim: int = 32, sparsity: float = 0.1
-) -> tuple[LatentModel, Objective]:
+def sparse_autoencoder(spec: DataSpec, *, latent_dim: int = 32, sparsity: float = 0.1) -> tuple[LatentModel, Objective]:
     """Autoencoder with an L1 penalty on the code (Ng 2011)."""
     return point_model(spec, latent_dim), objectives.Reconstruction(sparsity)
 

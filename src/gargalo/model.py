@@ -53,14 +53,19 @@ class LatentModel(nn.Module):
         self.encoder, self.bottleneck, self.decoder = encoder, bottleneck, decoder
         self.prior, self.likelihood = prior, likelihood
 
+    @property
+    def conditional(self) -> bool:
+        """Whether the parts want a class number; data may have labels that a model does not look at."""
+        return bool(getattr(self.encoder, "conditional", False))
+
     def encode(self, x: Tensor, condition: Tensor | None = None) -> Posterior:
         """``[N, *input_shape]`` to a posterior of N rows."""
-        return self.bottleneck(self.encoder(x, *_given(condition)))
+        return self.bottleneck(self.encoder(x, *self._given(condition)))
 
     def decode(self, z: Tensor, condition: Tensor | None = None, teacher: Tensor | None = None) -> Likelihood:
         """``[N, D]`` to a likelihood of N rows. ``teacher`` reaches only decoders that are autoregressive."""
         teacher = teacher if getattr(self.decoder, "autoregressive", False) else None
-        return self.likelihood(self.decoder(z, *_given(condition, teacher)))
+        return self.likelihood(self.decoder(z, *self._given(condition, teacher)))
 
     def forward(self, batch: Batch, samples: int = 1, noise: Tensor | None = None) -> Output:
         """Everything an objective needs. ``samples`` draws of each example follow one another as whole batches."""
@@ -80,6 +85,6 @@ class LatentModel(nn.Module):
             log_p=self.prior.log_prob(z),  # type: ignore[operator]
         )
 
-
-def _given(*values: Tensor | None) -> tuple[Tensor, ...]:
-    return tuple(value for value in values if value is not None)
+    def _given(self, condition: Tensor | None, teacher: Tensor | None = None) -> tuple[Tensor, ...]:
+        wanted = condition if self.conditional else None
+        return tuple(value for value in (wanted, teacher) if value is not None)

@@ -85,6 +85,4 @@ def expect_posterior(objective: Objective, posterior: Posterior, kind: type) -> 
     """TypeError where a model's bottleneck makes another kind of posterior than an objective needs."""
     if not isinstance(posterior, kind):
         given = type(cast(object, posterior)).__name__
-        raise TypeError(
-            f"{type(objective).__name__} needs a {kind.__name__} posterior; this model's is a {given}."
-        )
+        raise TypeError(f"{type(objective).__name__} needs a {kind.__name__} posterior; this model's is a {given}.")

@@ -54,9 +54,7 @@ def _pictures(model: TrainedModel, split: str) -> list[str]:
     index = source.indices(split)[:MAPPED]  # type: ignore[arg-type]
     batch = next(Feed(source, index, len(index), model.corruption).in_order())
     inputs, labels = batch.input, batch.condition
-    outputs = reconstruct(
-        model, inputs[:SHOWN].clamp(0, 1), labels=None if labels is None else labels[:SHOWN]
-    )
+    outputs = reconstruct(model, inputs[:SHOWN].clamp(0, 1), labels=None if labels is None else labels[:SHOWN])
     targets = source.gather(index[:SHOWN]).target.numpy()
     lost = np.abs(outputs.astype(np.int16) - targets.astype(np.int16)).astype(np.uint8)
     rows = [targets, outputs, 255 - lost]
@@ -65,7 +63,7 @@ def _pictures(model: TrainedModel, split: str) -> list[str]:
     if model.corruption != "none":
         seen = (inputs[:SHOWN].clamp(0, 1) * 255).round().byte().numpy()
         shown.insert(0, _image(seen, len(seen), f"What the model is given: {model.corruption}."))
-    conditional = hasattr(model.net.decoder, "num_classes")
+    conditional = model.net.conditional
     drawn = sample(model, 10 * model.spec.num_classes if conditional else 64)
     per_row = model.spec.num_classes if conditional else 16
     plain = " The codes of a plain autoencoder do not follow it, so these show what the model was not trained for."
@@ -78,9 +76,7 @@ def _pictures(model: TrainedModel, split: str) -> list[str]:
             shown.append(_plane(model, codes))
     if codes.shape[1] >= 2:
         figure = plots.latent_map(codes, None if labels is None else labels.numpy())
-        shown.append(
-            "<h2>Latent space</h2>" + _figure(figure, "Held-out examples at their codes' first two numbers.")
-        )
+        shown.append("<h2>Latent space</h2>" + _figure(figure, "Held-out examples at their codes' first two numbers."))
     return shown
 
 
@@ -204,4 +200,5 @@ def _figure(figure: Any, caption: str) -> str:
 def _embedded(buffer: io.BytesIO, caption: str, attributes: str) -> str:
     data = base64.b64encode(buffer.getvalue()).decode()
     text = html.escape(caption)
-    return f'<figure><img{attributes} alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'
+    image = f'<img{attributes} alt="{text}" src="data:image/png;base64,{data}">'
+    return f"<figure>{image}<figcaption>{text}</figcaption></figure>"

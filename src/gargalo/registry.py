@@ -94,9 +94,7 @@ class Registry:
         for part in filter(None, tail.split(",")):
             key, equals, value = part.partition("=")
             if not equals:
-                raise ValueError(
-                    f"{part!r} in {selector!r} is not key=value. Write name:key=value,key=value."
-                )
+                raise ValueError(f"{part!r} in {selector!r} is not key=value. Write name:key=value,key=value.")
             given[key.strip().replace("-", "_")] = value.strip()
         self[name]  # an unknown name is the first thing to say
         return name.replace("-", "_"), self.check(name, given)
@@ -112,9 +110,7 @@ class Registry:
         self._plugins_loaded = True
         for entry in entry_points(group=f"gargalo.{self.kind}s"):
             if entry.name in self._functions:
-                raise ValueError(
-                    f"The plugin {entry.value!r} may not replace the {self.kind} {entry.name!r}."
-                )
+                raise ValueError(f"The plugin {entry.value!r} may not replace the {self.kind} {entry.name!r}.")
             function = entry.load()
             # A plugin that uses our decorator has registered itself while it was imported.
             if self._functions.get(entry.name) is not function:
@@ -138,9 +134,7 @@ def convert(value: Any, kind: Any, name: str) -> Any:
         return str(value).lower() in ("true", "1", "yes")
     if kind in (int, float) and not isinstance(value, bool):
         try:
-            return (
-                kind(value) if isinstance(value, str) or kind(value) == value else _refuse(value, kind, name)
-            )
+            return kind(value) if isinstance(value, str) or kind(value) == value else _refuse(value, kind, name)
         except (TypeError, ValueError, OverflowError):
             return _refuse(value, kind, name)
     if kind in (bool, int, float):

@@ -88,6 +88,7 @@ class DataSpec:
         if unknown := sorted(set(values) - known):
             raise CheckpointError(f"Unknown entries in the data spec: {', '.join(unknown)}.")
         try:
-            return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+            tuples: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+            return cls(**tuples)
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"The data spec cannot be used: {error}") from error

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ from gargalo.objectives import Loss, Objective
 BAD_STEPS, ROLL_BACKS, SNAPSHOT_EVERY = 10, 3, 100
 
 
-class TrainingDiverged(GargaloError):
+class DivergenceError(GargaloError):
     """Loss or gradients stayed infinite or undefined through every attempt to go on."""
 
 
@@ -58,7 +58,8 @@ class Settings:
                 raise ValueError(f"{name}={value} must be greater than 0.")
         if self.warmup < 0 or self.weight_decay < 0 or (self.ema is not None and not 0 <= self.ema < 1):
             raise ValueError(
-                f"warmup={self.warmup} and weight_decay={self.weight_decay} must be at least 0, ema={self.ema} in [0, 1)."
+                f"warmup={self.warmup} and weight_decay={self.weight_decay} must be at least 0, "
+                f"ema={self.ema} in [0, 1)."
             )
 
 
@@ -86,9 +87,7 @@ class Step(NamedTuple):
 class TrainState:
     """Everything that a step changes: weights, their average, optimizers, counters."""
 
-    def __init__(
-        self, model: LatentModel, objective: Objective, settings: Settings, total_steps: int
-    ) -> None:
+    def __init__(self, model: LatentModel, objective: Objective, settings: Settings, total_steps: int) -> None:
         self.learner = Learner(model, objective)
         self.average = copy.deepcopy(model).eval().requires_grad_(False)
         self.best = copy.deepcopy(self.average)
@@ -132,7 +131,8 @@ class TrainState:
         self._restore_optimizers(tensors)
         for name in self.COUNTERS:
             setattr(self, name, copy.copy(counters[name]))
-        self.best_loss = math.inf if self.best_loss is None else self.best_loss
+        if counters["best_loss"] is None:
+            self.best_loss = math.inf
 
     def _restore_optimizers(self, tensors: dict[str, Tensor]) -> None:
         entries: dict[str, dict[int, dict[str, Tensor]]] = {player: {} for player in self.optimizers}
@@ -149,7 +149,7 @@ class TrainState:
         rate = 1.0 if decay is None else 1 - min(decay, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             ours, theirs = list(self.average.parameters()), [p.detach() for p in model.parameters()]
-            torch._foreach_lerp_(ours, theirs, rate)  # pyright: ignore[reportPrivateUsage]
+            cast(Any, torch)._foreach_lerp_(ours, theirs, rate)
             for mine, other in zip(self.average.buffers(), model.buffers(), strict=True):
                 mine.copy_(other)
 
@@ -167,7 +167,7 @@ def train(state: TrainState, batches: Iterable[Batch], settings: Settings) -> It
     """Takes one optimizer step a player and batch, until ``state.total_steps`` are done.
 
     A step whose loss or gradient is not finite changes nothing; ten in a row take the weights back to the last
-    good ones at half the rate. Raises TrainingDiverged after three such retreats in vain.
+    good ones at half the rate. Raises DivergenceError after three such retreats in vain.
     """
     learner = state.learner.train()
     precision = autocast(settings)
@@ -191,13 +191,11 @@ def train(state: TrainState, batches: Iterable[Batch], settings: Settings) -> It
             if number % SNAPSHOT_EVERY == 0:
                 good = _snapshot(state)
         finished = [result for result in results if result is not None]
-        terms = {name: float(term) for result in finished for name, term in result.terms.items()}
-        yield Step(number, float(finished[0].total) if finished else math.nan, terms, lr, skipped)
+        terms = {name: term.item() for result in finished for name, term in result.terms.items()}
+        yield Step(number, finished[0].total.item() if finished else math.nan, terms, lr, skipped)
 
 
-def _turn(
-    state: TrainState, player: str, batch: Batch, lr: float, settings: Settings, precision: Any
-) -> Loss | None:
+def _turn(state: TrainState, player: str, batch: Batch, lr: float, settings: Settings, precision: Any) -> Loss | None:
     """One player's step; None where it was not finite and was left out."""
     optimizer = state.optimizers[player]
     optimizer.zero_grad(set_to_none=True)
@@ -205,7 +203,7 @@ def _turn(
         result: Loss = state.learner(batch, player)
     result.total.backward()
     norm = float(nn.utils.get_total_norm([p.grad for p in state.groups[player] if p.grad is not None]))
-    if not (math.isfinite(norm) and math.isfinite(float(result.total))):
+    if not (math.isfinite(norm) and math.isfinite(result.total.item())):
         return None
     usual = state.usual_norm[player] or norm
     state.usual_norm[player] = 0.98 * usual + 0.02 * min(norm, 4 * usual)
@@ -224,7 +222,7 @@ def _snapshot(state: TrainState) -> dict[str, Tensor]:
 def _roll_back(state: TrainState, good: dict[str, Tensor]) -> None:
     state.roll_backs += 1
     if state.roll_backs > ROLL_BACKS:
-        raise TrainingDiverged(
+        raise DivergenceError(
             f"Training diverged {state.roll_backs} times, last at step {state.step:,}: the loss is not finite. "
             "Try a lower --lr, or look at the data for extreme values."
         )
@@ -260,9 +258,7 @@ def pick_device(name: str) -> torch.device:
         return torch.zeros(1, device=name).device
     except (RuntimeError, AssertionError) as error:
         reason = str(error).partition("\n")[0]
-        raise ValueError(
-            f"device={name!r} cannot be used here: {reason} Leave it 'auto', or say 'cpu'."
-        ) from error
+        raise ValueError(f"device={name!r} cannot be used here: {reason} Leave it 'auto', or say 'cpu'.") from error
 
 
 def uses_bfloat16(settings: Settings) -> bool:
@@ -294,7 +290,7 @@ def validate(state: TrainState, batches: Iterable[Batch], settings: Settings) ->
             result = objective(state.average, batch, objective.players[0])
             n = len(batch.target)
             for name, value in {"loss": result.total, **result.terms}.items():
-                sums[name] = sums.get(name, 0.0) + float(value) * n
+                sums[name] = sums.get(name, 0.0) + value.item() * n
             rows += n
     objective.train()
     return {name: value / rows for name, value in sums.items()}

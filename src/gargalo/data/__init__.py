@@ -6,18 +6,22 @@ import re
 from difflib import get_close_matches
 from pathlib import Path
 
-from gargalo.data import arrays, builtin, corruptions, folder  # noqa: F401  (they register their names)
+from gargalo import registry  # not its `source` by name: that is a module of this package
+from gargalo.data import arrays, builtin, corruptions, folder  # imported so that their names register
 from gargalo.data.images import fit_image, read_image, write_image
 from gargalo.data.source import Example, Part, Skipped, Source
 from gargalo.errors import DataError
-from gargalo.registry import source
 
 __all__ = [
     "Example",
     "Part",
     "Skipped",
     "Source",
+    "arrays",
+    "builtin",
+    "corruptions",
     "fit_image",
+    "folder",
     "open_source",
     "read_image",
     "write_image",
@@ -28,24 +32,25 @@ _OPTIONS = re.compile(r"(?P<path>.+?):(?P<options>[A-Za-z_][\w-]*=.*)")
 
 
 def open_source(text: str) -> Source:
-    """The data that ``text`` names: a source with its arguments, or a path, optionally with arguments after a colon.
+    """The data that ``text`` names: a source with its arguments, or a path, perhaps with arguments.
 
-    ``"digits"``, ``"folder:path=photos,size=64"``, ``"photos/"``, ``"photos/:size=32"``, ``"table.csv:label=kind"``.
-    Where a source and a folder have the same name, the source is meant; write ``./digits`` for the folder.
+    ``"digits"``, ``"folder:path=photos,size=64"``, ``"photos/"``, ``"photos/:size=32"``,
+    ``"table.csv:label=kind"``. Where a source and a folder have the same name, the
+    source is meant; write ``./digits`` for the folder.
 
     Raises DataError where there is no such thing, and ValueError for arguments that do not fit.
     """
     name = text.partition(":")[0]
     plain = not re.search(r"[/\\.~]", name)
-    if plain and name in source:
-        return source.select(text)()
-    if Path(text).expanduser().exists():
+    if plain and name in registry.source:
+        return registry.source.select(text)()
+    if text and Path(text).expanduser().exists():  # an empty path would mean the current folder
         return _open_path(text, "")
     if (match := _OPTIONS.fullmatch(text)) and Path(match["path"]).expanduser().exists():
         return _open_path(match["path"], match["options"])
-    names = [registered.replace("_", "-") for registered in source]  # this loads the plugins
-    if plain and name in source:
-        return source.select(text)()
+    names = [registered.replace("_", "-") for registered in registry.source]  # this loads the plugins
+    if plain and name in registry.source:
+        return registry.source.select(text)()
     close = get_close_matches(name, names, n=1)
     hint = f"Did you mean {close[0]!r}?" if close else f"Sources: {', '.join(names)}."
     raise DataError(f"There is no file, folder or source {text!r}. {hint}")
@@ -56,5 +61,5 @@ def _open_path(path: str, options: str) -> Source:
     name = "folder" if place.is_dir() else _BY_SUFFIX.get(place.suffix.lower())
     if name is None:
         raise DataError(f"{path} is neither a folder nor one of {', '.join(_BY_SUFFIX)}.")
-    _, arguments = source.parse(f"{name}:{options}") if options else (name, {})
-    return source[name](**{"path": path, **arguments})
+    _, arguments = registry.source.parse(f"{name}:{options}") if options else (name, {})
+    return registry.source[name](**{"path": path, **arguments})

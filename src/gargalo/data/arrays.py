@@ -35,9 +35,9 @@ class Header(NamedTuple):
 def npy(*, path: str, key: str | None = None) -> Source:
     """An array in a .npy or .npz file: pictures, or rows of a table.
 
-    uint8, or floats in [0, 1], of shape ``[N, H, W]``, ``[N, H, W, C]`` or ``[N, C, H, W]`` are pictures; numbers
-    ``[N, D]`` are vectors, standardized by column. Of several arrays in a .npz, ``key`` names the one to
-    use; an array called ``y`` or ``labels`` of length N gives class numbers or names.
+    uint8, or floats in [0, 1], of shape ``[N, H, W]``, ``[N, H, W, C]`` or ``[N, C, H, W]`` are pictures;
+    numbers ``[N, D]`` are vectors, standardized by column. Of several arrays in a .npz, ``key`` names
+    the one to use; an array called ``y`` or ``labels`` of length N gives class numbers or names.
 
     Raises DataError where the file is damaged or holds nothing of these.
     """
@@ -51,7 +51,8 @@ def npy(*, path: str, key: str | None = None) -> Source:
     _check_finite(values, path)
     classes, numbers = _classes(labels, len(values), path) if labels is not None else ((), None)
     if values.ndim == 2:
-        return _table(path, values.astype(np.float32), classes, numbers)
+        with np.errstate(over="ignore"):  # what overflows becomes infinite, and is refused
+            return _table(path, values.astype(np.float32), classes, numbers)
     pixels = _pictures(values, path)
     spec = DataSpec(
         "image",
@@ -91,19 +92,17 @@ def csv(*, path: str, label: str | None = None) -> Source:
     if not columns:
         raise DataError(f"{path}: there is no column besides {label!r}.")
     first = len(rows) - len(body) + 1
-    values = np.array(
-        [_numbers(row, first + index, columns, path) for index, row in enumerate(body)], np.float32
-    )
+    values = np.array([_numbers(row, first + index, columns, path) for index, row in enumerate(body)], np.float32)
     return _table(path, values, classes, numbers)
 
 
 def _table(path: str, values: Array, classes: tuple[str, ...], labels: torch.Tensor | None) -> Source:
     """Vectors ``[N, D]`` float32; each column is centered and divided by its standard deviation."""
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         mean, std = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
     if not (np.isfinite(values).all() and np.isfinite(std).all()):
         raise DataError(f"{path}: there are numbers beyond the range of 32-bit floats. Rescale the columns.")
-    # A column that is constant up to rounding carries nothing; dividing by its std would blow up the rounding.
+    # A column that is constant up to rounding carries nothing; dividing by its std would blow that up.
     std = np.where(std > 1e-6 * np.abs(mean), std, 1.0)
     spec = DataSpec(
         "vector",
@@ -203,9 +202,7 @@ def _pictures(values: Array, path: str) -> npt.NDArray[np.uint8]:
     elif values.dtype.kind == "f":
         low, high = float(values.min()), float(values.max())
         if low < 0 or high > 1:
-            raise DataError(
-                f"{path}: pixels from {low:g} to {high:g}; floats must lie in [0, 1], or be uint8."
-            )
+            raise DataError(f"{path}: pixels from {low:g} to {high:g}; floats must lie in [0, 1], or be uint8.")
         values = np.rint(values * 255).astype(np.uint8)
     elif values.dtype != np.uint8:
         raise DataError(f"{path}: pictures of {values.dtype}. Save them as uint8, or as floats in [0, 1].")
@@ -223,18 +220,14 @@ def _classes(labels: Array, count: int, path: str) -> tuple[tuple[str, ...], tor
     if labels.shape not in ((count,), (count, 1)) or labels.dtype.kind not in "uibUS":
         whole = labels.dtype.kind == "f" and labels.shape in ((count,), (count, 1))
         if not whole or not np.array_equal(labels, np.rint(labels)):
-            raise DataError(
-                f"{path}: labels {labels.dtype} {labels.shape} are not one class for {count} rows."
-            )
+            raise DataError(f"{path}: labels {labels.dtype} {labels.shape} are not one class for {count} rows.")
         labels = labels.astype(np.int64)
     found, numbers = np.unique(labels.reshape(count), return_inverse=True)
     if found.dtype.kind == "U" and all(text.lstrip("-").isdigit() for text in found.tolist()):
         found, numbers = np.unique(labels.reshape(count).astype(np.int64), return_inverse=True)
     if len(found) > MAX_CLASSES:
         raise DataError(f"{path}: {len(found):,} different labels; at most {MAX_CLASSES:,} are classes.")
-    names = (
-        name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in found.tolist()
-    )
+    names = (name.decode(errors="replace") if isinstance(name, bytes) else str(name) for name in found.tolist())
     return tuple(names), torch.from_numpy(numbers.reshape(count).astype(np.int64))
 
 

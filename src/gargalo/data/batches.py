@@ -46,13 +46,9 @@ class Feed:
         while True:
             epoch, position = divmod(step, self.steps_per_epoch)
             order = self._order(epoch)
-            for start in range(
-                position * self.batch_size, self.steps_per_epoch * self.batch_size, self.batch_size
-            ):
+            for start in range(position * self.batch_size, self.steps_per_epoch * self.batch_size, self.batch_size):
                 step += 1
-                yield self._batch(
-                    order[start : start + self.batch_size], rule, derive(self.seed, "input", step)
-                )
+                yield self._batch(order[start : start + self.batch_size], rule, derive(self.seed, "input", step))
 
     def in_order(self) -> Iterator[Batch]:
         """Every row once, in order, corrupted the same way at every call: for measuring."""

@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from io import BytesIO
 from math import prod
@@ -118,14 +118,12 @@ def _spec(shape: tuple[int, ...], class_names: tuple[str, ...]) -> DataSpec:
 def idx_source(data: IdxSet) -> Source:
     """A data set from ``$GARGALO_DATA/<name>``, from the cache, or downloaded, in this order.
 
-    Raises DataError where a file is not the one that is known, or where it is nowhere and cannot be downloaded.
+    Raises DataError where a file is not the one that is known, or is nowhere and cannot be downloaded.
     """
     arrays = [parse_idx(_raw(data, file), file) for file in data.files]
     images, labels = np.concatenate(arrays[0::2])[:, None], np.concatenate(arrays[1::2])
     if labels.max() >= len(data.class_names):
-        raise DataError(
-            f"{data.name} has the label {labels.max()}, but only {len(data.class_names)} classes."
-        )
+        raise DataError(f"{data.name} has the label {labels.max()}, but only {len(data.class_names)} classes.")
     test = torch.arange(len(images)) >= len(arrays[0])
     spec = _spec(images.shape[1:], data.class_names)
     labels = torch.from_numpy(labels.astype(np.int64))
@@ -133,7 +131,7 @@ def idx_source(data: IdxSet) -> Source:
 
 
 def parse_idx(raw: bytes, file: IdxFile) -> NDArray[np.uint8]:
-    """The numbers of an idx file. Raises DataError where its header is not that of unsigned bytes of ``file.shape``."""
+    """The numbers of an idx file; DataError where its header is not of unsigned bytes of ``file.shape``."""
     start = 4 + 4 * len(file.shape)
     header = bytes((0, 0, 8, len(file.shape))) + np.array(file.shape, ">u4").tobytes()
     if raw[:start] != header or len(raw) != start + prod(file.shape):
@@ -182,9 +180,7 @@ def _download(data: IdxSet, file: IdxFile, folder: Path) -> bytes:
         try:
             with tempfile.TemporaryDirectory() as temporary, _progress(f"{data.name} {file.name}") as bar:
                 target = Path(temporary, file.name)
-                pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 16, timeout=TIMEOUT)(
-                    url, str(target), None
-                )
+                pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 16, timeout=TIMEOUT)(url, str(target), None)
                 content = target.read_bytes()
             raw = _verified(content, file)
         except (OSError, DataError) as error:  # what requests raises are OSErrors
@@ -206,9 +202,7 @@ def _keep(path: Path, content: bytes) -> None:
         with replacing(path) as stream:
             stream.write(content)
     except OSError as error:
-        raise DataError(
-            f"{path} cannot be written ({error}). Set GARGALO_CACHE to another folder."
-        ) from error
+        raise DataError(f"{path} cannot be written ({error}). Set GARGALO_CACHE to another folder.") from error
 
 
 def _reason(error: Exception) -> str:
@@ -237,7 +231,7 @@ class _Bar:
 
 
 @contextmanager
-def _progress(title: str) -> Iterator[_Bar | bool]:
+def _progress(title: str) -> Generator[Any]:  # pooch takes any bar, but its annotation says bool
     """A bar on standard error, or False where that is no terminal."""
     if not sys.stderr.isatty():
         yield False

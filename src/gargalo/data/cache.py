@@ -66,9 +66,7 @@ def key_of(*parts: Any) -> str:
     return hashlib.blake2b(json.dumps([VERSION, *parts]).encode(), digest_size=16).hexdigest()
 
 
-def store(
-    key: str, shape: tuple[int, ...], rows: Iterable[npt.NDArray[np.uint8]], facts: dict[str, Any]
-) -> Entry:
+def store(key: str, shape: tuple[int, ...], rows: Iterable[npt.NDArray[np.uint8]], facts: dict[str, Any]) -> Entry:
     """Keep ``rows``, each uint8 of ``shape``, and the ``facts`` as they are once the rows have ended.
 
     Raises DataError where the cache cannot be written; what the iteration raises passes through.

@@ -25,13 +25,14 @@ from gargalo.errors import DataError
 from gargalo.registry import source
 from gargalo.spec import DataSpec
 
-AUTO_SIZE = 64  # what pictures of many sizes are brought to, and the largest size that is kept as it is
+AUTO_SIZE = 64  # for pictures of many sizes, and the largest common size that is kept
 MAX_FILE = 1 << 28  # bytes of one compressed picture
 _WORKERS = 2
 _AT_ONCE = 32  # pictures that are decoded ahead
 _JUNK = frozenset(("thumbs.db", "desktop.ini", "__macosx"))
 _BAD_ZIP = (
-    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError, RuntimeError, ValueError,
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError,
+    RuntimeError, ValueError,
 )  # fmt: skip
 
 
@@ -58,12 +59,12 @@ def folder(
 ) -> Source:
     """A folder or .zip file of pictures.
 
-    ``size=auto`` keeps the size where all pictures have the same and it is small, else 64 by 64; ``channels=auto``
-    is one where all are gray, else three. ``labels`` are the names of the first folders that tell pictures apart,
-    where every picture lies in one.
+    ``size=auto`` keeps the size where all pictures have the same and it is small, else 64 by 64;
+    ``channels=auto`` is one where all are gray, else three. ``labels`` are the names of the first folders
+    that tell pictures apart, where every picture lies in one.
 
-    Raises DataError where there are no pictures, where more than half are bad, or where labels are asked for and
-    there are none.
+    Raises DataError where there are no pictures, where more than half are bad, or where labels are asked
+    for and there are none.
     """
     if size != "auto" and size < 1:
         raise ValueError(f"size={size} must be at least 1.")
@@ -82,9 +83,7 @@ def folder(
     skipped = tuple(Skipped(name, reason) for name, reason in entry.facts["skipped"])
     classes = None if labels is False else folder_labels(names)
     if classes is None and labels is True:
-        raise DataError(
-            f"{path} has no labels: not every picture lies in one of several folders. Use labels=false."
-        )
+        raise DataError(f"{path} has no labels: not every picture lies in one of several folders. Use labels=false.")
     numbers, class_names = classes or (None, ())
     shape = tuple(entry.values.shape[1:])
     spec = DataSpec(
@@ -95,14 +94,14 @@ def folder(
 
 
 def likelihood_for(channels: int) -> str:
-    """The default for pictures: gray ones are mostly drawings and digits, near black and white; color ones photos."""
+    """The default for pictures: gray ones are mostly drawings and digits, color ones photographs."""
     return "bernoulli" if channels == 1 else "gaussian:std=optimal"
 
 
 def folder_labels(names: tuple[str, ...]) -> tuple[Tensor, tuple[str, ...]] | None:
-    """Class numbers ``[N]`` and class names: the first folder in which names differ. None where not all have one."""
+    """Class numbers ``[N]`` and names: the first folder where names differ; None where not all have one."""
     folders = [PurePosixPath(name).parts[:-1] for name in names]
-    shared = len(os.path.commonprefix(folders))
+    shared = len(os.path.commonprefix(folders))  # noqa: RUF071  (of whole parts: these are tuples)
     if any(len(parts) <= shared for parts in folders):
         return None
     chosen = [parts[shared] for parts in folders]
@@ -162,9 +161,7 @@ def _walk(root: Path) -> Iterator[Path]:
                 folders.clear()
                 continue
             seen.add((info.st_dev, info.st_ino))
-            folders[:] = sorted(
-                name for name in folders if not name.startswith(".") and name.lower() not in _JUNK
-            )
+            folders[:] = sorted(name for name in folders if not name.startswith(".") and name.lower() not in _JUNK)
             pending += [link for name in folders if (link := Path(place, name)).is_symlink()]
             yield from (Path(place, name) for name in files)
 
@@ -244,7 +241,7 @@ def _rows(
     *,
     stop_at_color: bool,
 ) -> Iterator[Pixels]:
-    """Pictures ``[C, H, W]`` in the order of ``items``; fills ``facts``. Raises DataError at the end if most are bad."""
+    """Pictures ``[C, H, W]`` in order; fills ``facts``. Raises DataError at the end if most are bad."""
     names: list[str] = facts["names"]
     skipped: list[tuple[str, str]] = facts["skipped"]
     read = partial(_read, shape=shape, fit=fit)

@@ -66,9 +66,7 @@ class _Quiet:
 _quiet = _Quiet()
 
 
-def read_image(
-    file: Path | bytes, *, max_pixels: int = MAX_PIXELS, enough: tuple[int, int] | None = None
-) -> Pixels:
+def read_image(file: Path | bytes, *, max_pixels: int = MAX_PIXELS, enough: tuple[int, int] | None = None) -> Pixels:
     """Read a picture, upright, as uint8 ``[H, W, C]``: C is 1 for gray, 3 for color, 4 with an alpha channel.
 
     Of an animation the first frame is read. 16-bit pixels are scaled by 1/257, floats from [0, 1]. A JPEG may

@@ -64,9 +64,7 @@ class Source:
             return torch.arange(len(self))
         index = torch.nonzero(self._groups == ("train", "validation", "test").index(part)).flatten()
         if not len(index):
-            raise DataError(
-                f"{self.name} has {len(self):,} examples, too few for a {part} part. Give more data."
-            )
+            raise DataError(f"{self.name} has {len(self):,} examples, too few for a {part} part. Give more data.")
         return index
 
     @cached_property

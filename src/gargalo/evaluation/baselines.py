@@ -24,9 +24,7 @@ def mean(train: Tensor, test: Tensor) -> Tensor:
     return train.mean(0, keepdim=True).expand_as(test)
 
 
-def ridge(
-    inputs: Tensor, targets: Tensor, test: Tensor, shape: tuple[int, ...], penalty: float = 1.0
-) -> Tensor:
+def ridge(inputs: Tensor, targets: Tensor, test: Tensor, shape: tuple[int, ...], penalty: float = 1.0) -> Tensor:
     """The best linear map from corrupted input to target, with a small penalty: ``[N, *shape]``."""
     x, y = inputs.flatten(1).double(), targets.flatten(1).double()
     center_x, center_y = x.mean(0), y.mean(0)

@@ -36,9 +36,7 @@ def measure(
     return {"data": source.name, "split": part, "n": len(index), **row, "baselines": table}
 
 
-def _pass(
-    net: LatentModel, batches: Iterable[Batch], samples: int
-) -> tuple[Tensor, Tensor, Tensor, dict[str, Any]]:
+def _pass(net: LatentModel, batches: Iterable[Batch], samples: int) -> tuple[Tensor, Tensor, Tensor, dict[str, Any]]:
     """Reconstructions through the mode, targets, inputs, and what a variational model is judged by."""
     outputs: list[Tensor] = []
     targets: list[Tensor] = []
@@ -94,14 +92,12 @@ def compare(outputs: Tensor, targets: Tensor, pixels: bool) -> dict[str, Any]:
         row["bce"] = float(f.binary_cross_entropy(clipped, targets).mean())
         row["psnr"] = float(f.psnr(f.mean_squared_error(clipped, targets)).mean())
         row["ssim"] = float(
-            torch.cat([f.ssim(a, b) for a, b in zip(clipped.split(500), targets.split(500))]).mean()
+            torch.cat([f.ssim(a, b) for a, b in zip(clipped.split(500), targets.split(500), strict=True)]).mean()
         )
     return row
 
 
-def _baselines(
-    model: TrainedModel, feed: Feed, inputs: Tensor, targets: Tensor, pixels: bool
-) -> dict[str, Any]:
+def _baselines(model: TrainedModel, feed: Feed, inputs: Tensor, targets: Tensor, pixels: bool) -> dict[str, Any]:
     """PCA at the same code size, the mean, the floor; for a corrupted input also the best linear map."""
     train = feed.source.spec.scaled(feed.source.gather(feed.index[: baselines.MAX_FIT]).target)
     projected = baselines.pca(train, targets, model.latent_dim)

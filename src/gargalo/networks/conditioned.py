@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -10,10 +12,12 @@ from torch.nn import functional as F
 class ConditionedEncoder(nn.Module):
     """Adds to the input a learned picture of its class, as one more channel (or as many more columns)."""
 
+    conditional = True
+
     def __init__(self, encoder: nn.Module, num_classes: int, shape: tuple[int, ...]) -> None:
         super().__init__()
         self.encoder, self.shape = encoder, shape
-        self.embedding = nn.Embedding(num_classes, int(torch.tensor(shape).prod()))
+        self.embedding = nn.Embedding(num_classes, prod(shape))
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         extra = self.embedding(condition).unflatten(1, self.shape)

@@ -15,10 +15,9 @@ WIDTHS: dict[Size, int] = {"tiny": 16, "small": 32, "base": 64, "large": 128}
 class Residual(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.SiLU(), nn.Conv2d(width, width, 3, padding=1), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1)
-        )
-        nn.init.zeros_(self.layers[-1].weight)
+        last = nn.Conv2d(width, width, 3, padding=1)
+        nn.init.zeros_(last.weight)
+        self.layers = nn.Sequential(nn.SiLU(), nn.Conv2d(width, width, 3, padding=1), nn.SiLU(), last)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.layers(x)

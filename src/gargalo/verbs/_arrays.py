@@ -40,7 +40,7 @@ def model_values(model: TrainedModel, data: Any, *, corrupted: bool = False) -> 
 
 def labels_for(model: TrainedModel, labels: Any, n: int) -> Tensor | None:
     """Class numbers ``[N]`` for a conditional model, None for another. ValueError where they are missing or wrong."""
-    if not _is_conditional(model):
+    if not model.net.conditional:
         return None
     classes = model.spec.num_classes
     if labels is None:
@@ -49,10 +49,6 @@ def labels_for(model: TrainedModel, labels: Any, n: int) -> Tensor | None:
     if len(tensor) != n or not bool(((tensor >= 0) & (tensor < classes)).all()):
         raise ValueError(f"Expected {n} labels from 0 to {classes - 1}; got {tensor.tolist()[:10]} ...")
     return tensor
-
-
-def _is_conditional(model: TrainedModel) -> bool:
-    return hasattr(model.net.decoder, "num_classes")
 
 
 @torch.no_grad()

@@ -49,9 +49,7 @@ def evaluate(
         raise ValueError(f"samples={samples} and limit={limit} must be at least 1.")
     source = open_source(data or model.config["data"])
     if source.spec.shape != model.spec.shape:
-        raise DataError(
-            f"{source.name} has shape {source.spec.shape}; this model was trained on {model.spec.shape}."
-        )
+        raise DataError(f"{source.name} has shape {source.spec.shape}; this model was trained on {model.spec.shape}.")
     result = measure(model, source, split, samples=samples, limit=limit, seed=seed)
     return result | {"verdict": verdict(result, model.corruption)}
 
@@ -61,13 +59,14 @@ def verdict(result: dict[str, Any], corruption: str) -> str:
     rival = "linear" if corruption != "none" and "linear" in result["baselines"] else "pca"
     other = result["baselines"].get(rival)
     if other is None:
-        return (
-            "There is no baseline to compare with: the code has more numbers than PCA could have components."
-        )
+        return "There is no baseline to compare with: the code has more numbers than PCA could have components."
     name = {"pca": "PCA at the same code size", "linear": "a linear map fitted in seconds"}[rival]
     ratio = result["mse"] / max(other["mse"], 1e-12)
     if ratio >= 1:
-        return f"This model LOSES to {name}: its squared error is {ratio:.2f} times as large. Train longer or look for a fault."
+        return (
+            f"This model LOSES to {name}: its squared error is {ratio:.2f} times as large. "
+            "Train longer, or look for a fault."
+        )
     return f"Better than {name}: {ratio:.2f} of its squared error."
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from gargalo.checkpoint import TrainedModel
 from gargalo.functional import slerp
@@ -20,16 +21,22 @@ def reconstruct(model: TrainedModel, images: Any, *, labels: Any = None) -> np.n
     """
     x = model_values(model, images, corrupted=True)
     condition = labels_for(model, labels, len(x))
-    out = in_batches(lambda a, c: model.net.decode(model.net.encode(a, c).mode, c).mode, x, condition)
+
+    def there_and_back(a: Tensor, c: Tensor | None) -> Tensor:
+        return model.net.decode(model.net.encode(a, c).mode, c).mode
+
+    out = in_batches(there_and_back, x, condition)
     return as_array(model.spec.unscaled(out))
 
 
 def embed(model: TrainedModel, images: Any, *, labels: Any = None) -> np.ndarray:
     """Codes, the posterior's mode: ``[N, latent_dim]``."""
     x = model_values(model, images, corrupted=True)
-    return as_array(
-        in_batches(lambda a, c: model.net.encode(a, c).mode, x, labels_for(model, labels, len(x)))
-    )
+
+    def code(a: Tensor, c: Tensor | None) -> Tensor:
+        return model.net.encode(a, c).mode
+
+    return as_array(in_batches(code, x, labels_for(model, labels, len(x))))
 
 
 def sample(
@@ -43,13 +50,11 @@ def sample(
         raise ValueError(f"n={n} must be at least 1 and temperature={temperature} at least 0.")
     classes = model.spec.num_classes
     chosen = None if label is None else [label] * n
-    if chosen is None and classes:
+    if chosen is None and model.net.conditional:
         chosen = [i % classes for i in range(n)]
-    condition = labels_for(model, chosen, n)
     with seeded(seed), torch.no_grad():
         z = model.net.prior.sample(n) * temperature  # type: ignore[operator]
-    out = in_batches(lambda a, c: model.net.decode(a, c).mode, z, condition)
-    return as_array(model.spec.unscaled(out))
+    return decode(model, z, labels=chosen)
 
 
 def decode(model: TrainedModel, codes: Any, *, labels: Any = None) -> np.ndarray:
@@ -57,7 +62,11 @@ def decode(model: TrainedModel, codes: Any, *, labels: Any = None) -> np.ndarray
     z = torch.as_tensor(codes).float()
     if z.dim() != 2 or z.shape[1] != model.latent_dim:
         raise ValueError(f"Got codes of shape {tuple(z.shape)}; this model's are (N, {model.latent_dim}).")
-    out = in_batches(lambda a, c: model.net.decode(a, c).mode, z, labels_for(model, labels, len(z)))
+
+    def picture(a: Tensor, c: Tensor | None) -> Tensor:
+        return model.net.decode(a, c).mode
+
+    out = in_batches(picture, z, labels_for(model, labels, len(z)))
     return as_array(model.spec.unscaled(out))
 
 

@@ -82,9 +82,7 @@ def train(
     checkpoint.build(config)  # what cannot be built is said before a folder is made
     with checkpoint.locked(run):
         if (run / "checkpoints").exists():
-            raise CheckpointError(
-                f"{run} holds a run already. Go on with `gargalo resume {run}`, or give another -o."
-            )
+            raise CheckpointError(f"{run} holds a run already. Go on with `gargalo resume {run}`, or give another -o.")
         _write_skipped(run, source)
         (run / "metrics.jsonl").unlink(missing_ok=True)
         job = _Job(run, config, source, settings, save_every, progress)
@@ -101,9 +99,7 @@ def resume(run: str | Path, *, save_every: float = 30.0, progress: Progress | No
         config, folder = checkpoint.read(run)
         source = open_source(config["data"])
         if _fingerprint(source) != config["data_digest"]:
-            raise DataError(
-                f"{config['data']} has changed since {run} was started; it cannot go on. Train anew."
-            )
+            raise DataError(f"{config['data']} has changed since {run} was started; it cannot go on. Train anew.")
         settings = Settings(**config["settings"])
         job = _Job(run, config, source, settings, save_every, progress)
         state = job.new_state(1)
@@ -129,7 +125,7 @@ class _Job:
 
     def __post_init__(self) -> None:
         device = str(pick_device(self.settings.device))
-        common = {"corrupt": self.config["corruption"], "seed": self.settings.seed, "device": device}
+        common: dict[str, Any] = {"corrupt": self.config["corruption"], "seed": self.settings.seed, "device": device}
         batch_size = self.settings.batch_size or 1
         self.feed = Feed(self.source, self.source.indices("train"), batch_size, **common)
         held_out = self.source.indices("validation")[:MAX_VALIDATION]
