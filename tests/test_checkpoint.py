@@ -32,10 +32,10 @@ def test_every_flipped_bit_is_noticed(run, name):
         if json_equal(name, damaged, original):
             continue
         with pytest.raises(CheckpointError):
-            checkpoint.read(run)
+            checkpoint.read(folder)
     (folder / name).write_bytes(original[: len(original) // 2])
     with pytest.raises(CheckpointError):
-        gargalo.load(run)
+        gargalo.load(folder)
 
 
 def json_equal(name, damaged, original):

@@ -194,10 +194,10 @@ def wait_for_checkpoint(process, run, beyond):
 
 
 def test_killed_at_random_moments_it_ends_the_same(tmp_path):
-    gargalo.train("vae", "digits", tmp_path / "calm", latent_dim=2, epochs=12, batch_size=16)
+    gargalo.train("vae", "digits", tmp_path / "calm", latent_dim=2, epochs=6, batch_size=16)
     run, chance, beyond, kills = tmp_path / "killed", random.Random(0), "", 0
     command = [*COMMAND, "-o", str(run)]
-    while kills < 4:
+    while kills < 3:
         process = gargalo_process(*command)
         beyond = wait_for_checkpoint(process, run, beyond)
         time.sleep(chance.uniform(0, 0.3))

@@ -61,5 +61,6 @@ def _open_path(path: str, options: str) -> Source:
     name = "folder" if place.is_dir() else _BY_SUFFIX.get(place.suffix.lower())
     if name is None:
         raise DataError(f"{path} is neither a folder nor one of {', '.join(_BY_SUFFIX)}.")
-    _, arguments = registry.source.parse(f"{name}:{options}") if options else (name, {})
-    return registry.source[name](**{"path": path, **arguments})
+    # The path itself may hold commas and colons, so it stays out of the selector.
+    _, arguments = registry.source.parse(f"{name}:path=.,{options}")
+    return registry.source[name](**{**arguments, "path": path})

@@ -21,6 +21,7 @@ from gargalo.spec import DataSpec
 
 Array = npt.NDArray[Any]
 MAX_BYTES = 1 << 34  # of one array, as its header promises it: 16 GiB
+BOMB_BYTES, BOMB_RATIO = 1 << 26, 300  # what is worth learning from does not shrink this much
 MAX_CLASSES = 10_000
 LABEL_NAMES = ("y", "labels", "label")
 BAD_READS = (OSError, ValueError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
@@ -68,13 +69,13 @@ def npy(*, path: str, key: str | None = None) -> Source:
 def csv(*, path: str, label: str | None = None) -> Source:
     """A table of numbers in a .csv or .tsv file, one example a row, standardized by column.
 
-    A first row that is not all numbers is the header. The delimiter is found out. ``label`` names the column
+    A first row with text above a number is the header. The delimiter is found out. ``label`` names the column
     (or gives its number, from 1) that holds the class.
 
     Raises DataError where a value is missing or no number, naming its row and column.
     """
     rows = _read_rows(path)
-    header = [] if all(_is_number(cell) for cell in rows[0]) else [cell.strip() for cell in rows[0]]
+    header = [cell.strip() for cell in rows[0]] if _has_header(rows) else []
     body = rows[1:] if header else rows
     if not body:
         raise DataError(f"{path}: there is a header and nothing below it.")
@@ -145,6 +146,8 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Array:
     with archive.open(info) as stream:
         header = _header(stream)
     _check_header(header, info.filename, info.file_size)
+    if info.file_size > BOMB_BYTES and info.file_size > BOMB_RATIO * info.compress_size:
+        raise DataError(f"{info.filename} would unpack to {info.file_size:,} bytes from {info.compress_size:,}.")
     with archive.open(info) as stream:
         # No more is unpacked than the header promises, whatever the archive's own directory says.
         data = stream.read(info.file_size + 1)
@@ -262,6 +265,12 @@ def _dialect(text: str) -> type[csv_reader.Dialect]:
     return Found
 
 
+def _has_header(rows: list[list[str]]) -> bool:
+    """Whether text stands above a number; text above text may be a column of classes."""
+    below = rows[1] if len(rows) > 1 else ["0"] * len(rows[0])
+    return any(not _is_number(a) and _is_number(b) for a, b in zip(rows[0], below, strict=False))
+
+
 def _is_number(cell: str) -> bool:
     """Whether a cell is a number or missing, rather than a name."""
     try:
@@ -285,7 +294,7 @@ def _numbers(row: list[str], number: int, columns: list[str], path: str) -> list
     for name, cell in zip(columns, row, strict=True):
         where = f"{path}: row {number}, column {name!r}"
         try:
-            value = float(cell)
+            value = float(cell.replace("_", "x"))  # Python's own 1_000 is none here
         except ValueError:
             if not cell.strip():
                 raise DataError(f"{where}: the value is missing. Fill it in or remove the row.") from None

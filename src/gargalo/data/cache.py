@@ -56,6 +56,8 @@ def replacing(path: Path) -> Generator[BinaryIO]:
     try:
         with temporary.open("xb") as stream:
             yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

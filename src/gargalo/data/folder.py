@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from gargalo.data import cache
-from gargalo.data.images import SUFFIXES, Fit, Pixels, fit_image, is_gray, read_image, read_size
+from gargalo.data.images import SUFFIXES, UNREAD, Fit, Pixels, fit_image, is_gray, read_image, read_size
 from gargalo.data.source import Skipped, Source
 from gargalo.errors import DataError
 from gargalo.registry import source
@@ -129,7 +129,7 @@ def _listing(root: Path, stack: ExitStack) -> list[_Item]:
 def _is_picture(name: str) -> bool:
     parts = PurePosixPath(name).parts
     hidden = any(part.startswith(".") or part.lower() in _JUNK for part in parts)
-    return not hidden and PurePosixPath(name).suffix.lower() in SUFFIXES
+    return not hidden and PurePosixPath(name).suffix.lower() in SUFFIXES | UNREAD
 
 
 def _folder_items(root: Path) -> Iterator[_Item]:

@@ -7,6 +7,7 @@ import os
 import secrets
 import threading
 import warnings
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +24,9 @@ Fit = Literal["crop", "pad", "stretch"]
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 SUFFIXES = frozenset(
     (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".ppm")
-) | {".pgm", ".pbm", ".pnm"}
+) | {".pgm", ".pbm", ".pnm", ".apng"}
+# Pictures too, which we do not read: they are refused by name, not passed over in silence.
+UNREAD = frozenset((".avif", ".heic", ".heif", ".jp2", ".tga", ".ico", ".psd"))
 MAX_PIXELS = 64_000_000
 ORIENTATION = 0x0112  # the EXIF tag
 WRITERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -88,13 +91,18 @@ def read_image(file: Path | bytes, *, max_pixels: int = MAX_PIXELS, enough: tupl
 
 def _read(stream: Any, max_pixels: int, enough: tuple[int, int] | None) -> Pixels:
     try:
-        with _quiet, Image.open(stream, formats=FORMATS) as image:
+        with _quiet, ExitStack() as stack:
+            image = stack.enter_context(Image.open(stream, formats=FORMATS))
             width, height = image.size
             if width * height > max_pixels:
                 raise DataError(f"has {width}x{height} pixels; at most {max_pixels:,} are read")
             if enough is not None:
                 # The longer side for both: whether the picture lies on its side is known after decoding.
                 image.draft(None, (max(enough), max(enough)))
+            if image.format == "PNG":
+                image.verify()  # looks at the checksums, as loading does not, and leaves the object useless
+                stream.seek(0)
+                image = stack.enter_context(Image.open(stream, formats=FORMATS))
             image.load()
             return _upright(_pixels(image), _orientation(image))
     except DataError:
