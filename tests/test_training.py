@@ -151,19 +151,7 @@ def test_one_writer_a_folder(digits_run):
         gargalo.resume(digits_run)
 
 
-COMMAND = [
-    "train",
-    "vae",
-    "digits",
-    "--latent-dim",
-    "2",
-    "--epochs",
-    "12",
-    "--batch-size",
-    "16",
-    "--save-every",
-    "0.05",
-]
+COMMAND = "train vae digits --latent-dim 2 --epochs 6 --batch-size 16 --save-every 0.05".split()
 
 
 def gargalo_process(*arguments):
@@ -215,7 +203,7 @@ def test_killed_at_random_moments_it_ends_the_same(tmp_path):
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_finishes_the_step_and_saves(tmp_path, number, status):
     run = tmp_path / "run"
-    process = gargalo_process(*COMMAND[:6], "4000", "-o", str(run), "--save-every", "0.2")
+    process = gargalo_process(*COMMAND, "--epochs", "4000", "-o", str(run), "--save-every", "0.2")
     wait_for_checkpoint(process, run, "")
     os.kill(process.pid, number)
     message = process.communicate(timeout=60)[1]
