@@ -91,6 +91,7 @@ class TrainState:
         self.learner = Learner(model, objective)
         self.average = copy.deepcopy(model).eval().requires_grad_(False)
         self.best = copy.deepcopy(self.average)
+        self._pairs = [*self.average.parameters()], [p.detach() for p in model.parameters()]
         self.groups = {p: list(objective.parameters_of(p, model)) for p in objective.players}
         self.optimizers: dict[str, torch.optim.Optimizer] = {
             player: torch.optim.AdamW(group, settings.lr, weight_decay=settings.weight_decay, fused=True)
@@ -148,8 +149,7 @@ class TrainState:
         model = self.learner.model
         rate = 1.0 if decay is None else 1 - min(decay, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            ours, theirs = list(self.average.parameters()), [p.detach() for p in model.parameters()]
-            cast(Any, torch)._foreach_lerp_(ours, theirs, rate)
+            cast(Any, torch)._foreach_lerp_(*self._pairs, rate)
             for mine, other in zip(self.average.buffers(), model.buffers(), strict=True):
                 mine.copy_(other)
 
@@ -244,10 +244,19 @@ def rate_at(step: int, total: int, settings: Settings) -> float:
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """torch's own random numbers from ``seed`` inside, untouched outside."""
-    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
+    # Not torch.manual_seed in fork_rng: it formats a stack trace for each kind of device, a third of a small step.
+    generators = [torch.default_generator]
+    if torch.cuda.is_available():
+        torch.cuda.init()
+        generators.append(torch.cuda.default_generators[torch.cuda.current_device()])
+    before = [generator.get_state() for generator in generators]
+    try:
+        for generator in generators:
+            generator.manual_seed(seed)
         yield
+    finally:
+        for generator, state in zip(generators, before, strict=True):
+            generator.set_state(state)
 
 
 def pick_device(name: str) -> torch.device:

@@ -109,7 +109,6 @@ def _table(path: str, values: Array, classes: tuple[str, ...], labels: torch.Ten
         "vector",
         values.shape[1:],
         likelihood="gaussian:std=learned",
-        network="mlp",
         num_classes=len(classes),
         class_names=classes,
         offset=tuple(mean.tolist()),

@@ -110,7 +110,7 @@ def fashion_mnist() -> Source:
 
 def _spec(shape: tuple[int, ...], class_names: tuple[str, ...]) -> DataSpec:
     return DataSpec(
-        kind="image", shape=shape, likelihood="bernoulli", network="convnet",
+        kind="image", shape=shape, likelihood="bernoulli",
         num_classes=len(class_names), class_names=class_names,
     )  # fmt: skip
 

@@ -87,7 +87,7 @@ def folder(
     numbers, class_names = classes or (None, ())
     shape = tuple(entry.values.shape[1:])
     spec = DataSpec(
-        kind="image", shape=shape, likelihood=likelihood_for(shape[0]), network="convnet",
+        kind="image", shape=shape, likelihood=likelihood_for(shape[0]),
         num_classes=len(class_names), class_names=class_names, fit=fit,
     )  # fmt: skip
     return Source(path, spec, entry.values, labels=numbers, names=names, skipped=skipped)
