@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format clean
+.PHONY: demo test lint format docs bench clean
 
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -19,14 +19,22 @@ test: .venv/installed
 	$(BIN)/python -m pytest
 
 lint: .venv/installed
-	$(BIN)/ruff check src tests
-	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests benchmarks docs examples
+	$(BIN)/ruff format --check src tests benchmarks docs examples
 	$(BIN)/lint-imports
 	$(BIN)/basedpyright
 
 format: .venv/installed
-	$(BIN)/ruff check --fix src tests
-	$(BIN)/ruff format src tests
+	$(BIN)/ruff check --fix src tests benchmarks docs examples
+	$(BIN)/ruff format src tests benchmarks docs examples
+
+docs: .venv/installed
+	$(BIN)/python docs/generate.py
+
+bench: .venv/installed
+	$(BIN)/python -m benchmarks.spine
+	$(BIN)/python -m benchmarks.kills
+	$(BIN)/python docs/generate.py
 
 clean:
 	rm -rf .venv runs

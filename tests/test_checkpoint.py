@@ -113,3 +113,9 @@ def test_no_run_is_said_plainly(tmp_path):
         gargalo.load(tmp_path / "nothing")
     with pytest.raises(CheckpointError, match="no checkpoint"):
         gargalo.load(tmp_path)
+
+
+def test_a_run_killed_in_its_first_save_can_be_trained_anew(tmp_path):
+    (tmp_path / "checkpoints" / "writing-000000007").mkdir(parents=True)
+    gargalo.train("vae", "digits", tmp_path, latent_dim=2, epochs=1)
+    assert [path.name[:5] for path in (tmp_path / "checkpoints").iterdir()] == ["step-"]

@@ -217,3 +217,19 @@ def test_resuming_with_changed_data_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(orchestration, "_fingerprint", lambda source: "other")
     with pytest.raises(gargalo.DataError, match="has changed"):
         gargalo.resume(tmp_path / "run")
+
+
+def test_tensorboard_files_and_a_card_lie_in_the_run(tmp_path):
+    run = tmp_path / "run"
+    gargalo.train("beta_vae", "digits", run, epochs=1, beta=3, tensorboard=True)
+    assert [file.stat().st_size > 100 for file in run.glob("events.out.tfevents.*")] == [True]
+    card = (run / "README.md").read_text()
+    assert "beta=3.0" in card
+    assert "`mlp`" in card
+
+
+def test_tensorboard_missing_is_one_message_and_no_folder(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(ValueError, match=r"gargalo\[tensorboard\]"):
+        gargalo.train("vae", "digits", tmp_path / "run", tensorboard=True)
+    assert not (tmp_path / "run").exists()

@@ -84,7 +84,8 @@ def save(run: Path, config: dict[str, Any], weights: dict[str, Tensor], state: d
     folder = run / "checkpoints"
     folder.mkdir(parents=True, exist_ok=True)
     final, temporary = folder / f"step-{step:09d}", folder / f"writing-{step:09d}"
-    shutil.rmtree(temporary, ignore_errors=True)
+    for cut_short in folder.glob("writing-*"):
+        shutil.rmtree(cut_short)
     temporary.mkdir()
     digests: dict[str, str] = {}
     for name, tensors in {"model.safetensors": weights, "state.safetensors": state}.items():
@@ -139,6 +140,11 @@ def load(path: str | Path, *, device: str = "cpu") -> TrainedModel:
     except (ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(f"{folder} cannot be loaded: {error}") from error
     return TrainedModel(net.to(device).eval().requires_grad_(False), objective.eval(), config, Path(path))
+
+
+def started(run: Path) -> bool:
+    """Whether a run folder holds a checkpoint, readable or not, that training anew would replace."""
+    return bool(_checkpoints(run))
 
 
 def load_state(folder: Path) -> dict[str, Tensor]:

@@ -92,6 +92,7 @@ def _train_command(name: str) -> Callable[..., None]:
         option("network", str | None, None, "By the size of the data, unless given: such as mlp:width=512."),
         option("likelihood", str | None, None, "By the data, unless given: such as gaussian:variance=0.5."),
         option("save_every", float, 30.0, "Seconds between checkpoints."),
+        option("tensorboard", bool, False, "Write TensorBoard event files into the run too."),
     ]
     for key, argument in method.arguments(name).items():
         parameters.append(option(key, argument.type, argument.default, "Of the method."))
@@ -114,12 +115,16 @@ def seconds(text: str) -> float:
 
 
 @app.command()
-def resume(run: Run, save_every: Annotated[float, typer.Option(help="Seconds between checkpoints.")] = 30.0) -> None:
+def resume(
+    run: Run,
+    save_every: Annotated[float, typer.Option(help="Seconds between checkpoints.")] = 30.0,
+    tensorboard: Annotated[bool, typer.Option(help="Write TensorBoard event files into the run too.")] = False,
+) -> None:
     """Go on with a run that was stopped, to the same end as if it had not been."""
     import gargalo
 
     with _bar() as progress:
-        gargalo.resume(run, save_every=save_every, progress=progress)
+        gargalo.resume(run, save_every=save_every, tensorboard=tensorboard, progress=progress)
     _say(f"Saved {run}.")
 
 

@@ -25,14 +25,18 @@ class Bernoulli(nn.Module):
 
 
 class Gaussian(nn.Module):
-    """``std`` a number: fixed; "learned": a parameter; "optimal": fitted to each batch in closed form."""
+    """``std`` a number: fixed; "learned": a parameter; "optimal": fitted to each batch in closed form.
+
+    ``squash`` keeps means in [0, 1] by a logistic function: ink and paper need no exact cancellation.
+    """
 
     channels = 1
     mean_square: Tensor
     log_std: Tensor
 
-    def __init__(self, std: float | Literal["learned", "optimal"]) -> None:
+    def __init__(self, std: float | Literal["learned", "optimal"], squash: bool = False) -> None:
         super().__init__()
+        self.squash = squash
         self.optimal = std == "optimal"
         start = torch.tensor(math.log(std) if isinstance(std, float) else 0.0)
         if self.optimal:
@@ -43,9 +47,10 @@ class Gaussian(nn.Module):
             self.register_buffer("log_std", start)
 
     def forward(self, h: Tensor) -> Likelihood:
+        mean = h.float().sigmoid() if self.squash else h
         if self.optimal and self.training:
-            return distributions.ProfiledGaussian(h, self.mean_square)
-        return distributions.Gaussian(h, 0.5 * self.mean_square.log() if self.optimal else self.log_std)
+            return distributions.ProfiledGaussian(mean, self.mean_square)
+        return distributions.Gaussian(mean, 0.5 * self.mean_square.log() if self.optimal else self.log_std)
 
 
 class Scaled(nn.Module):
@@ -79,13 +84,20 @@ def bernoulli(spec: DataSpec) -> nn.Module:
 
 @likelihood
 def gaussian(
-    spec: DataSpec, *, std: float | Literal["learned", "optimal"] = "optimal", variance: float | None = None
+    spec: DataSpec,
+    *,
+    std: float | Literal["learned", "optimal"] = "optimal",
+    variance: float | None = None,
+    squash: bool | None = None,
 ) -> nn.Module:
-    """Normal around the mean; std is a number, "learned", or "optimal" (Rybkin et al. 2021). Or give a variance."""
+    """Normal around the mean; std is a number, "learned", or "optimal" (Rybkin et al. 2021). Or give a variance.
+
+    ``squash`` keeps the mean in [0, 1]; unless given, it does where the data are pixels.
+    """
     std = math.sqrt(variance) if variance is not None and variance > 0 else std
     if (variance is not None and variance <= 0) or (isinstance(std, float) and std <= 0):
         raise ValueError(f"gaussian: std={std} and variance={variance} must be positive.")
-    return Gaussian(std)
+    return Gaussian(std, spec.is_pixels if squash is None else squash)
 
 
 @likelihood

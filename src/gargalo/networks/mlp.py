@@ -12,6 +12,7 @@ from gargalo.registry import network
 from gargalo.spec import DataSpec
 
 WIDTHS: dict[Size, int] = {"tiny": 64, "small": 256, "base": 512, "large": 1024}
+MAX_DEPTH = 64
 
 
 class Residual(nn.Module):
@@ -28,9 +29,9 @@ class Residual(nn.Module):
 
 
 class Encoder(nn.Module):
-    def __init__(self, numbers: int, outputs: int, width: int) -> None:
+    def __init__(self, numbers: int, outputs: int, width: int, depth: int) -> None:
         super().__init__()
-        self.layers = _layers(numbers, width, outputs)
+        self.layers = _layers(numbers, width, depth, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """``[N, ...]`` to ``[N, outputs]``."""
@@ -38,18 +39,19 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    def __init__(self, latent_dim: int, shape: tuple[int, ...], width: int) -> None:
+    def __init__(self, latent_dim: int, shape: tuple[int, ...], width: int, depth: int) -> None:
         super().__init__()
         self.shape = shape
-        self.layers = _layers(latent_dim, width, prod(shape))
+        self.layers = _layers(latent_dim, width, depth, prod(shape))
 
     def forward(self, z: Tensor) -> Tensor:
         """``[N, latent_dim]`` to ``[N, *shape]``."""
         return self.layers(z).unflatten(1, self.shape)
 
 
-def _layers(inputs: int, width: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, width), Residual(width), nn.SiLU(), nn.Linear(width, outputs))
+def _layers(inputs: int, width: int, depth: int, outputs: int) -> nn.Sequential:
+    blocks = [Residual(width) for _ in range(depth)]
+    return nn.Sequential(nn.Linear(inputs, width), *blocks, nn.SiLU(), nn.Linear(width, outputs))
 
 
 @network
@@ -61,8 +63,11 @@ def mlp(
     *,
     size: Size = "base",
     width: int | None = None,
+    depth: int = 1,
 ) -> tuple[nn.Module, nn.Module]:
-    """Dense layers with a residual block each way; size or width says how many units."""
+    """Dense layers with ``depth`` residual blocks each way; size or width says how many units."""
     width = check_width(WIDTHS[size] if width is None else width)
     shape = (spec.shape[0] * channels, *spec.shape[1:])
-    return Encoder(prod(spec.input_shape), outputs, width), Decoder(latent_dim, shape, width)
+    if not 0 <= depth <= MAX_DEPTH:
+        raise ValueError(f"mlp: depth={depth} must lie between 0 and {MAX_DEPTH}.")
+    return Encoder(prod(spec.input_shape), outputs, width, depth), Decoder(latent_dim, shape, width, depth)

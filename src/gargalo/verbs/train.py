@@ -28,6 +28,7 @@ from gargalo.registry import corruption as corruptions
 from gargalo.registry import method as methods
 from gargalo.training import Settings, TrainState, pick_device, seeded, validate
 from gargalo.training import train as steps
+from gargalo.verbs.card import card
 
 Progress = Callable[[dict[str, Any]], None]
 EVALUATIONS = 50  # in a run, at the most
@@ -45,14 +46,15 @@ def train(
     network: str | None = None,
     likelihood: str | None = None,
     save_every: float = 30.0,
+    tensorboard: bool = False,
     progress: Progress | None = None,
     **options: Any,
 ) -> TrainedModel:
     """Trains a method on a data set and keeps it in the run folder ``out``.
 
     ``options`` are the method's arguments (``latent_dim=2``) and fields of `Settings` (``epochs``, ``time`` ...).
-    ``save_every`` is in seconds. ``progress`` is called with a dictionary a step.
-    Raises ValueError for what is no such name or value, DataError for data that cannot be used, CheckpointError
+    ``save_every`` is in seconds; ``tensorboard`` writes event files into ``out`` too. ``progress`` is called with
+    a dictionary a step. Raises ValueError for what is no such name or value, DataError for data that cannot be used, CheckpointError
     where ``out`` holds a run already. Ctrl-C and SIGTERM finish the step and save before they end the process.
     """
     run, source = Path(out), open_source(data)
@@ -79,19 +81,22 @@ def train(
         "settings": dataclasses.asdict(settings),
         "environment": _environment(settings),
     }
+    writer = _writer() if tensorboard else None
     checkpoint.build(config)  # what cannot be built is said before a folder is made
     with checkpoint.locked(run):
-        if (run / "checkpoints").exists():
+        if checkpoint.started(run):
             raise CheckpointError(f"{run} holds a run already. Go on with `gargalo resume {run}`, or give another -o.")
         _write_skipped(run, source)
         (run / "metrics.jsonl").unlink(missing_ok=True)
-        job = _Job(run, config, source, settings, save_every, progress)
+        job = _Job(run, config, source, settings, save_every, progress, writer and writer(str(run)))
         state = job.new_state(job.total_steps())
         job.go(state)
     return checkpoint.load(run)
 
 
-def resume(run: str | Path, *, save_every: float = 30.0, progress: Progress | None = None) -> TrainedModel:
+def resume(
+    run: str | Path, *, save_every: float = 30.0, tensorboard: bool = False, progress: Progress | None = None
+) -> TrainedModel:
     """Goes on with a run from its last checkpoint, to the same end bit for bit as if it had never stopped."""
     run = Path(run)
     checkpoint.read(run)
@@ -101,7 +106,8 @@ def resume(run: str | Path, *, save_every: float = 30.0, progress: Progress | No
         if _fingerprint(source) != config["data_digest"]:
             raise DataError(f"{config['data']} has changed since {run} was started; it cannot go on. Train anew.")
         settings = Settings(**config["settings"])
-        job = _Job(run, config, source, settings, save_every, progress)
+        writer = _writer() if tensorboard else None
+        job = _Job(run, config, source, settings, save_every, progress, writer and writer(str(run)))
         state = job.new_state(1)
         try:
             state.restore(checkpoint.load_state(folder), config["progress"])
@@ -122,6 +128,7 @@ class _Job:
     settings: Settings
     save_every: float
     progress: Progress | None
+    board: Any = None  # a TensorBoard writer
 
     def __post_init__(self) -> None:
         device = str(pick_device(self.settings.device))
@@ -196,11 +203,27 @@ class _Job:
         config = {k: v for k, v in self.config.items() if k not in ("sha256", "format")}
         config |= {"progress": state.counters()}
         checkpoint.save(self.run, config, chosen.state_dict(), state.tensors(), state.step)
+        (self.run / "README.md").write_text(card(self.run.name, config))
 
     def _note(self, step: Any, validation: dict[str, float]) -> None:
         line = {"step": step.number, "loss": step.loss, "lr": step.lr, "validation": validation}
         with (self.run / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
+        if self.board is not None:
+            figures = {"training/loss": step.loss, "training/lr": step.lr}
+            figures |= {f"validation/{name}": value for name, value in validation.items()}
+            for name, value in figures.items():
+                self.board.add_scalar(name, value, step.number)
+            self.board.flush()
+
+
+def _writer() -> Any:
+    """TensorBoard's writer; ValueError where this optional part is missing."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise ValueError("tensorboard is not installed here: pip install 'gargalo[tensorboard]'") from error
+    return SummaryWriter
 
 
 def _resolve(settings: Settings, examples: int) -> Settings:
