@@ -51,6 +51,7 @@ def machine() -> str:
 
 def _commit() -> str:
     """The commit that was measured, with a + where the working tree differs from it."""
+
     def git(*arguments: str) -> str:
         return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
 

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from gargalo import available, cli
-from gargalo.registry import Registry, corruption, likelihood, method, network, prior, source
+from gargalo.registry import Registry, augmentation, corruption, likelihood, method, network, prior, source
 
 DOCS = Path(__file__).parent
 RESULTS = DOCS.parent / "benchmarks" / "results"
@@ -21,6 +21,7 @@ KINDS: dict[str, Registry] = {
     "Networks": network,
     "Likelihoods": likelihood,
     "Corruptions": corruption,
+    "Augmentations": augmentation,
     "Priors": prior,
 }
 
@@ -47,7 +48,9 @@ def cli_page() -> str:
         command = group.get_command(context, name)
         if name == "train":
             command = command.get_command(context, "vae")
-            text += "\n## gargalo train METHOD DATA\n\nTrain a method on a data set; here with the arguments of `vae`.\n\n"
+            text += (
+                "\n## gargalo train METHOD DATA\n\nTrain a method on a data set; here with the arguments of `vae`.\n\n"
+            )
         else:
             places = " ".join(p.name.upper() for p in command.params if p.param_type_name == "argument")
             text += f"\n## gargalo {name} {places}\n\n{command.help}\n\n"

@@ -83,7 +83,9 @@ def test_mistakes_end_with_one_message_and_status_2(arguments, says, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("kind", ["methods", "data", "networks", "likelihoods", "corruptions", "priors"])
+@pytest.mark.parametrize(
+    "kind", ["methods", "data", "networks", "likelihoods", "corruptions", "augmentations", "priors"]
+)
 def test_lists(kind):
     found = json.loads(run_gargalo("list", kind, "--json").stdout)
     assert found

@@ -151,7 +151,7 @@ def test_one_writer_a_folder(digits_run):
         gargalo.resume(digits_run)
 
 
-COMMAND = "train vae digits --latent-dim 2 --epochs 6 --batch-size 16 --save-every 0.05".split()
+COMMAND = ["train", "vae", "digits", "--latent-dim", "2", "--epochs", "6", "--batch-size", "16", "--save-every", "0.05"]
 
 
 def gargalo_process(*arguments):

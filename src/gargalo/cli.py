@@ -89,6 +89,7 @@ def _train_command(name: str) -> Callable[..., None]:
             annotation=Annotated[Path, typer.Option("--out", "-o", help="The run folder to make.")],
         ),
         option("corruption", str, "none", "The rule for the input from the target, such as noise:std=0.3."),
+        option("augment", str, "auto", "What else an example could have been: photo for color pictures, else none."),
         option("network", str | None, None, "By the size of the data, unless given: such as mlp:width=512."),
         option("likelihood", str | None, None, "By the data, unless given: such as gaussian:variance=0.5."),
         option("save_every", float, 30.0, "Seconds between checkpoints."),
@@ -223,7 +224,9 @@ def report(run: Run, split: str = "test") -> None:
 
 @app.command(name="list")
 def list_(
-    kind: Annotated[str, typer.Argument(help="methods, data, networks, likelihoods, corruptions or priors.")],
+    kind: Annotated[
+        str, typer.Argument(help="methods, data, networks, likelihoods, corruptions, augmentations or priors.")
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Names that can be used, with one line each."""

@@ -110,7 +110,7 @@ def _plane(model: TrainedModel, codes: np.ndarray) -> str:
 
 
 def _verdict(figures: dict[str, Any]) -> str:
-    bad = "LOSES" in figures["verdict"]
+    bad = "LOSES" in figures["verdict"] or "BROKEN" in figures["verdict"]
     return f'<p class="verdict{" bad" if bad else ""}">{html.escape(figures["verdict"])}</p>'
 
 

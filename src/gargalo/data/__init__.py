@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from gargalo import registry  # not its `source` by name: that is a module of this package
-from gargalo.data import arrays, builtin, corruptions, folder  # imported so that their names register
+from gargalo.data import arrays, augmentations, builtin, corruptions, folder  # imported so that their names register
 from gargalo.data.images import fit_image, read_image, write_image
 from gargalo.data.source import Example, Part, Skipped, Source
 from gargalo.errors import DataError
@@ -18,6 +18,7 @@ __all__ = [
     "Skipped",
     "Source",
     "arrays",
+    "augmentations",
     "builtin",
     "corruptions",
     "fit_image",

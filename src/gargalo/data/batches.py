@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from gargalo.data.source import Source
 from gargalo.model import Batch
-from gargalo.registry import corruption
+from gargalo.registry import augmentation, corruption
+
+Rule = Callable[[Tensor, torch.Generator], Tensor]  # values to values
 
 
 def derive(seed: int, *path: int | str) -> int:
@@ -32,6 +34,7 @@ class Feed:
     index: Tensor
     batch_size: int
     corrupt: str = "none"
+    augment: str = "none"
     seed: int = 0
     device: str = "cpu"
 
@@ -41,28 +44,36 @@ class Feed:
 
     def batches(self, after: int = 0) -> Iterator[Batch]:
         """The batches of steps ``after + 1``, ``after + 2`` ..."""
-        rule = corruption.select(self.corrupt)
         step = after
         while True:
             epoch, position = divmod(step, self.steps_per_epoch)
             order = self._order(epoch)
             for start in range(position * self.batch_size, self.steps_per_epoch * self.batch_size, self.batch_size):
                 step += 1
-                yield self._batch(order[start : start + self.batch_size], rule, derive(self.seed, "input", step))
+                rows = order[start : start + self.batch_size]
+                yield self._batch(rows, self._augment, derive(self.seed, "input", step))
 
     def in_order(self) -> Iterator[Batch]:
-        """Every row once, in order, corrupted the same way at every call: for measuring."""
-        rule = corruption.select(self.corrupt)
+        """Every row once, in order, as it is, corrupted the same way at every call: for measuring."""
         for number, rows in enumerate(self.index.split(self.batch_size)):
-            yield self._batch(rows, rule, derive(self.seed, "measure", number))
+            yield self._batch(rows, None, derive(self.seed, "measure", number))
+
+    @cached_property
+    def _corrupt(self) -> Rule:
+        return corruption.select(self.corrupt)
+
+    @cached_property
+    def _augment(self) -> Rule:
+        return augmentation.select(self.augment)
 
     def _order(self, epoch: int) -> Tensor:
         generator = torch.Generator().manual_seed(derive(self.seed, "order", epoch))
         return self.index[torch.randperm(len(self.index), generator=generator)]
 
-    def _batch(self, rows: Tensor, rule: Callable[..., Any], seed: int) -> Batch:
+    def _batch(self, rows: Tensor, augment: Rule | None, seed: int) -> Batch:
         example = self.source.gather(rows)
         target = self.source.spec.scaled(example.target.to(self.device))
         generator = torch.Generator(self.device).manual_seed(seed)
+        target = target if augment is None else augment(target, generator)
         condition = None if example.condition is None else example.condition.to(self.device)
-        return Batch(rule(target, generator), target, condition, len(self.index))
+        return Batch(self._corrupt(target, generator), target, condition, len(self.index))

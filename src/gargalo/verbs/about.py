@@ -25,6 +25,7 @@ LISTS = {
     "networks": registry.network,
     "likelihoods": registry.likelihood,
     "corruptions": registry.corruption,
+    "augmentations": registry.augmentation,
     "priors": registry.prior,
 }
 __all__ = ["methods"]  # imported so that the names are registered
@@ -56,6 +57,11 @@ def evaluate(
 
 def verdict(result: dict[str, Any], corruption: str) -> str:
     """Plain words: does the model earn its keep?"""
+    if result["active_units"] == 0:
+        return (
+            "This model is BROKEN: no number of its code tells one input from another (posterior collapse). "
+            "Try --kl-warmup 2000, a lower --lr, or a smaller network."
+        )
     rival = "linear" if corruption != "none" and "linear" in result["baselines"] else "pca"
     other = result["baselines"].get(rival)
     if other is None:
@@ -73,12 +79,14 @@ def verdict(result: dict[str, Any], corruption: str) -> str:
 def show(model: TrainedModel) -> dict[str, Any]:
     """What a model is: method, arguments, data, settings, size, how far it was trained."""
     parameters = sum(p.numel() for p in model.net.parameters())
-    keys = ("method", "arguments", "data", "corruption", "spec", "settings", "environment", "progress")
+    keys = ("method", "arguments", "data", "corruption", "augment", "spec", "settings", "environment", "progress")
     return {key: model.config[key] for key in keys} | {"parameters": parameters}
 
 
 def available(kind: str) -> dict[str, str]:
-    """Names of a kind with one line each; kinds are methods, data, networks, likelihoods, corruptions, priors."""
+    """Names of a kind with one line each; kinds are methods, data, networks, likelihoods, corruptions,
+    augmentations, priors.
+    """
     if kind not in LISTS:
         raise ValueError(f"There is no list of {kind!r}. There are: {', '.join(LISTS)}.")
     return {name: LISTS[kind].summary(name) for name in LISTS[kind]}

@@ -20,10 +20,12 @@ from gargalo import checkpoint
 from gargalo._version import __version__
 from gargalo.checkpoint import TrainedModel
 from gargalo.data import open_source
+from gargalo.data.augmentations import default_for
 from gargalo.data.batches import Feed, derive
 from gargalo.data.corruptions import corrupted_shape
 from gargalo.data.source import Source, content_digests
 from gargalo.errors import CheckpointError, DataError
+from gargalo.registry import augmentation as augmentations
 from gargalo.registry import corruption as corruptions
 from gargalo.registry import method as methods
 from gargalo.training import Settings, TrainState, pick_device, seeded, validate
@@ -43,6 +45,7 @@ def train(
     out: str | Path,
     *,
     corruption: str = "none",
+    augment: str = "auto",
     network: str | None = None,
     likelihood: str | None = None,
     save_every: float = 30.0,
@@ -63,6 +66,8 @@ def train(
     defaults = {name: argument.default for name, argument in methods.arguments(method).items()}
     arguments = defaults | methods.check(method, given)
     corruptions.parse(corruption)
+    augment = default_for(source.spec.kind, source.spec.shape) if augment == "auto" else augment
+    augmentations.parse(augment)
     spec = dataclasses.replace(
         source.spec,
         input_shape=corrupted_shape(corruption, source.spec.shape),
@@ -78,6 +83,7 @@ def train(
         "data": data,
         "data_digest": _fingerprint(source),
         "corruption": corruption,
+        "augment": augment,
         "settings": dataclasses.asdict(settings),
         "environment": _environment(settings),
     }
@@ -134,7 +140,8 @@ class _Job:
         device = str(pick_device(self.settings.device))
         common: dict[str, Any] = {"corrupt": self.config["corruption"], "seed": self.settings.seed, "device": device}
         batch_size = self.settings.batch_size or 1
-        self.feed = Feed(self.source, self.source.indices("train"), batch_size, **common)
+        train = self.source.indices("train")
+        self.feed = Feed(self.source, train, batch_size, augment=self.config["augment"], **common)
         held_out = self.source.indices("validation")[:MAX_VALIDATION]
         self.validation = Feed(self.source, held_out, min(500, len(held_out)), **common)
 
