@@ -42,7 +42,7 @@ def new_state(total=60):
 
 
 def feed(state):
-    return Feed(*digits(), 32, "noise:std=0.1", SETTINGS.seed).batches(state.step)
+    return Feed(*digits(), 32, "noise:std=0.1", "photo", SETTINGS.seed).batches(state.step)
 
 
 def digest(state):

@@ -26,7 +26,7 @@ def measure(
 ) -> dict[str, Any]:
     """The dictionary that `gargalo.evaluate` returns."""
     index = source.indices(part)[:limit]
-    feed = Feed(source, index, 250, model.corruption, seed)
+    feed = Feed(source, index, 250, model.corruption, seed=seed)
     with torch.no_grad(), seeded(derive(seed, "evaluate")):
         outputs, targets, inputs, figures = _pass(model.net, feed.in_order(), samples)
     pixels = source.spec.is_pixels

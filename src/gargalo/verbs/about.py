@@ -60,7 +60,7 @@ def verdict(result: dict[str, Any], corruption: str) -> str:
     if result["active_units"] == 0:
         return (
             "This model is BROKEN: no number of its code tells one input from another (posterior collapse). "
-            "Try --kl-warmup 2000, a lower --lr, or a smaller network."
+            "Train again with the KL warmed up, a lower rate or a smaller network."
         )
     rival = "linear" if corruption != "none" and "linear" in result["baselines"] else "pca"
     other = result["baselines"].get(rival)
