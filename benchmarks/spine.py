@@ -56,15 +56,15 @@ def vae_2d() -> Figures:
 
 
 def denoiser() -> Figures:
-    options = {"corruption": "noise:mean=0.5,std=0.3", "time": 600}
+    options = {"corruption": "noise:mean=0.5,std=0.3", "time": 300}
     _, found = trained("denoiser", "autoencoder", "mnist", **options)
-    what = "MNIST, noise of mean 0.5 and deviation 0.3 removed, 10 minutes, against ridge regression"
+    what = "MNIST, noise of mean 0.5 and deviation 0.3 removed, 5 minutes, against ridge regression"
     return [Row("denoiser", what, found["bce"], found["baselines"]["linear"]["bce"], "BCE")]
 
 
 def upscaler() -> Figures:
-    _, found = trained("upscaler", "autoencoder", "mnist", corruption="downscale:factor=2", time=600)
-    what = "MNIST, 14x14 to 28x28, 10 minutes, against ridge regression"
+    _, found = trained("upscaler", "autoencoder", "mnist", corruption="downscale:factor=2", time=300)
+    what = "MNIST, 14x14 to 28x28, 5 minutes, against ridge regression"
     return [Row("upscaler", what, found["bce"], found["baselines"]["linear"]["bce"], "BCE")]
 
 

@@ -1,4 +1,4 @@
-"""Writes the pages that are made from the code and from measurements: ``make docs``. A test asks that they are fresh."""
+"""Writes the pages made from the code and from measurements: ``make docs``. A test asks that they are fresh."""
 
 from __future__ import annotations
 

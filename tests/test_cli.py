@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gargalo.verbs.about import LISTS
+
 
 def run_gargalo(*arguments):
     return subprocess.run([sys.executable, "-m", "gargalo", *map(str, arguments)], capture_output=True, text=True)
@@ -83,9 +85,7 @@ def test_mistakes_end_with_one_message_and_status_2(arguments, says, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "kind", ["methods", "data", "networks", "likelihoods", "corruptions", "augmentations", "priors"]
-)
+@pytest.mark.parametrize("kind", list(LISTS))
 def test_lists(kind):
     found = json.loads(run_gargalo("list", kind, "--json").stdout)
     assert found

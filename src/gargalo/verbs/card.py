@@ -20,7 +20,8 @@ def card(run_name: str, config: dict[str, Any]) -> str:
 
 `{config["method"]}({arguments})`: {method.summary(config["method"])}
 
-- Data: {config["data"]}, a {spec["kind"]} of shape {tuple(spec["shape"])}; explains each example from {given}, augmented by `{config["augment"]}`.
+- Data: {config["data"]}, a {spec["kind"]} of shape {tuple(spec["shape"])}, augmented by `{config["augment"]}`;
+  explains each example from {given}.
 - Parts: network `{spec["network"]}`, likelihood `{spec["likelihood"]}`.
 - Training: {progress["step"]:,} steps of {settings["batch_size"]}, budget {budget}, seed {settings["seed"]}; \
 lowest validation loss {"not measured" if loss is None else f"{loss:.4f} nats an example"}.

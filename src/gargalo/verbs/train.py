@@ -57,8 +57,9 @@ def train(
 
     ``options`` are the method's arguments (``latent_dim=2``) and fields of `Settings` (``epochs``, ``time`` ...).
     ``save_every`` is in seconds; ``tensorboard`` writes event files into ``out`` too. ``progress`` is called with
-    a dictionary a step. Raises ValueError for what is no such name or value, DataError for data that cannot be used, CheckpointError
-    where ``out`` holds a run already. Ctrl-C and SIGTERM finish the step and save before they end the process.
+    a dictionary a step. Raises ValueError for what is no such name or value, DataError for data that cannot be
+    used, CheckpointError where ``out`` holds a run already. Ctrl-C and SIGTERM finish the step and save before
+    they end the process.
     """
     run, source = Path(out), open_source(data)
     given = {key: value for key, value in options.items() if key not in SETTINGS}
