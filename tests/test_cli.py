@@ -92,6 +92,20 @@ def test_lists(kind):
     assert all(found.values())
 
 
+def test_a_conditional_session(tmp_path):
+    run, picture = tmp_path / "run", tmp_path / "a.png"
+    assert run_gargalo("train", "cvae", "digits", "--epochs", 1, "-o", run).returncode == 0
+    Image.fromarray(np.full((8, 8), 99, np.uint8)).save(picture)
+    refused = run_gargalo("reconstruct", run, picture, "-o", tmp_path / "b.png")
+    assert refused.returncode == 2
+    assert "needs labels" in refused.stderr
+    done = run_gargalo("reconstruct", run, picture, "--label", 3, "-o", tmp_path / "b.png")
+    assert done.returncode == 0, done.stderr
+    done = run_gargalo("interpolate", run, picture, picture, "--label", 3, "-o", tmp_path / "i.png")
+    assert done.returncode == 0, done.stderr
+    assert run_gargalo("sample", run, "-n", 4, "--label", 3, "-o", tmp_path / "s.npy").returncode == 0
+
+
 def test_doctor_and_method_help():
     assert "torch" in json.loads(run_gargalo("doctor", "--json").stdout)
     text = run_gargalo("train", "beta-vae", "--help").stdout

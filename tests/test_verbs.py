@@ -89,6 +89,16 @@ def test_conditional_models_want_labels(tmp_path):
             gargalo.reconstruct(model, source.values[:3], labels=labels)
 
 
+def test_a_label_cannot_be_ordered_from_a_model_without(digits_model):
+    with pytest.raises(ValueError, match="not conditional"):
+        gargalo.sample(digits_model, 3, label=1)
+
+
+def test_a_code_that_carries_nothing_is_called_broken(tmp_path):
+    model = gargalo.train("beta_vae", "digits", tmp_path / "run", epochs=20, beta=100)
+    assert "BROKEN" in gargalo.evaluate(model)["verdict"]
+
+
 def test_a_denoiser_is_measured_beside_a_linear_map(tmp_path):
     model = gargalo.train("autoencoder", "digits", tmp_path / "run", corruption="noise:std=0.3", epochs=3)
     result = gargalo.evaluate(model)
@@ -107,12 +117,12 @@ def test_training_options_do_not_clash_with_the_methods():
         assert not fields & set(method.arguments(name)), name
 
 
-@pytest.mark.parametrize("verb", ["resume", "evaluate", "sample", "interpolate"])
+@pytest.mark.parametrize("verb", ["resume", "evaluate", "reconstruct", "sample", "interpolate"])
 def test_commands_take_the_parameters_of_their_functions(verb):
     function = set(inspect.signature(getattr(gargalo, verb)).parameters)
     command = set(inspect.signature(getattr(cli, verb)).parameters)
     own = {"run", "out", "as_json"}  # files in and out stand for the model and the arrays
-    assert command - own == function - {"model", "run", "progress", "labels"}
+    assert command - own == function - {"model", "run", "progress"}
 
 
 def test_public_names_are_complete_and_sorted():

@@ -27,6 +27,9 @@ app = typer.Typer(
 Run = Annotated[Path, typer.Argument(help="A run folder, made by `gargalo train -o`.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="The file to write.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Labels = Annotated[
+    list[int] | None, typer.Option("--label", help="Class number, for conditional models: one for all, or one each.")
+]
 Files = Annotated[list[Path], typer.Argument(help="Pictures, or folders of them.")]
 
 
@@ -157,12 +160,12 @@ def evaluate(
 
 
 @app.command()
-def reconstruct(run: Run, images: Files, out: Out) -> None:
+def reconstruct(run: Run, images: Files, out: Out, labels: Labels = None) -> None:
     """Pass pictures through a model: a folder of pictures, or one picture for one."""
     import gargalo
 
     model, (names, arrays) = gargalo.load(run), _read(run, images)
-    _write_pictures(gargalo.reconstruct(model, arrays, labels=None), names, out)
+    _write_pictures(gargalo.reconstruct(model, arrays, labels=_each(labels, len(arrays))), names, out)
 
 
 @app.command()
@@ -198,12 +201,13 @@ def sample(
 
 
 @app.command()
-def interpolate(run: Run, a: Path, b: Path, out: Out, steps: int = 8) -> None:
+def interpolate(run: Run, a: Path, b: Path, out: Out, steps: int = 8, labels: Labels = None) -> None:
     """The way from one picture to another through the latent space."""
     import gargalo
 
     _, arrays = _read(run, [a, b])
-    _write_grid(gargalo.interpolate(gargalo.load(run), arrays[0], arrays[1], steps=steps), out, steps)
+    way = gargalo.interpolate(gargalo.load(run), arrays[0], arrays[1], steps=steps, labels=_each(labels, 2))
+    _write_grid(way, out, steps)
 
 
 @app.command()
@@ -278,6 +282,10 @@ def _read(run: Path, paths: list[Path]) -> tuple[list[str], Any]:
         raise ValueError(f"There are no files in {', '.join(map(str, paths))}.")
     arrays = [fit_image(read_image(file), spec.input_shape, spec.fit) for file in files]  # type: ignore[arg-type]
     return [file.name for file in files], np.stack(arrays)
+
+
+def _each(labels: list[int] | None, n: int) -> list[int] | None:
+    return labels * n if labels and len(labels) == 1 else labels
 
 
 def _write_pictures(pictures: Any, names: list[str], out: Path) -> None:

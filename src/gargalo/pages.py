@@ -37,7 +37,7 @@ def report(run: str | Path, *, split: str = "test") -> Path:
     parts = [_verdict(figures), _table(figures)]
     if model.spec.kind == "image":
         parts += _pictures(model, figures["split"])
-    parts += [_curves(run), _facts(model), _skipped(run)]
+    parts += [_information(figures), _curves(run), _data(model, run), _facts(model)]
     title = f"{model.method} on {model.config['data']}"
     page = (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title>"
@@ -75,9 +75,19 @@ def _pictures(model: TrainedModel, split: str) -> list[str]:
         if model.latent_dim == 2:
             shown.append(_plane(model, codes))
     if codes.shape[1] >= 2:
-        figure = plots.latent_map(codes, None if labels is None else labels.numpy())
-        shown.append("<h2>Latent space</h2>" + _figure(figure, "Held-out examples at their codes' first two numbers."))
+        names = model.spec.class_names if labels is not None else ()
+        figure = plots.latent_map(_flat(codes), None if labels is None else labels.numpy(), names)
+        where = "codes" if codes.shape[1] == 2 else "codes' first two principal components"
+        shown.append("<h2>Latent space</h2>" + _figure(figure, f"Held-out examples at their {where}."))
     return shown
+
+
+def _flat(codes: np.ndarray) -> np.ndarray:
+    """Codes of two numbers as they are; of more, the plane in which they spread most."""
+    if codes.shape[1] == 2:
+        return codes
+    centered = codes - codes.mean(0)
+    return centered @ np.linalg.svd(centered, full_matrices=False)[2][:2].T
 
 
 def _is_variational(model: TrainedModel) -> bool:
@@ -152,22 +162,41 @@ def _curves(run: Path) -> str:
     return "<h2>Training</h2>" + _figure(plots.curves([line["step"] for line in lines], series), "Loss.")
 
 
+def _information(figures: dict[str, Any]) -> str:
+    if not figures["kl"]:
+        return ""
+    caption = "What each number of the code tells, most telling first; one near 0 is not used."
+    return "<h2>KL a dimension</h2>" + _figure(plots.bars(sorted(figures["kl_per_dim"], reverse=True)), caption)
+
+
+def _data(model: TrainedModel, run: Path) -> str:
+    source = open_source(model.config["data"])
+    facts: dict[str, Any] = {"name": model.config["data"], "examples": len(source)}
+    facts |= {part: len(source.indices(part)) for part in ("train", "validation", "test")}
+    facts |= {"shape": model.spec.shape, "classes": ", ".join(model.spec.class_names[:20]) or "no labels"}
+    return f"<h2>The data</h2>{_listed(facts)}{_skipped(run)}"
+
+
 def _facts(model: TrainedModel) -> str:
     config = model.config
-    facts = {
+    facts: dict[str, Any] = {
         "method": config["method"],
-        "arguments": config["arguments"],
-        "data": config["data"],
+        **config["arguments"],
         "corruption": config["corruption"],
+        "augment": config["augment"],
         "network": model.spec.network,
         "likelihood": model.spec.likelihood,
-        "settings": config["settings"],
-        "steps": config["progress"]["step"],
-        "environment": config["environment"],
-        "parameters": sum(p.numel() for p in model.net.parameters()),
+        "parameters": f"{sum(p.numel() for p in model.net.parameters()):,}",
+        "steps": f"{config['progress']['step']:,}",
+        **{key: value for key, value in config["settings"].items() if value is not None},
+        **config["environment"],
     }
-    rows = "".join(f"<tr><td>{k}</td><td>{html.escape(json.dumps(v))}</td></tr>" for k, v in facts.items())
-    return f"<h2>The run</h2><table>{rows}</table>"
+    return f"<h2>The run</h2>{_listed(facts)}"
+
+
+def _listed(facts: dict[str, Any]) -> str:
+    rows = "".join(f"<tr><td>{html.escape(k)}</td><td>{html.escape(str(v))}</td></tr>" for k, v in facts.items())
+    return f"<table>{rows}</table>"
 
 
 def _skipped(run: Path) -> str:
@@ -177,7 +206,7 @@ def _skipped(run: Path) -> str:
     with file.open(newline="") as opened:
         rows = list(csv.reader(opened))[1:]
     items = "".join(f"<li>{html.escape(name)}: {html.escape(reason)}</li>" for name, reason in rows[:100])
-    return f"<h2>{len(rows)} files were skipped</h2><ul>{items}</ul>"
+    return f"<h3>{len(rows)} files were skipped</h3><ul>{items}</ul>"
 
 
 def _image(images: np.ndarray, columns: int, caption: str) -> str:

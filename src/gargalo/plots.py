@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,18 +24,27 @@ def grid(images: np.ndarray, columns: int = 8, gap: int = 2) -> np.ndarray:
     return canvas
 
 
-def latent_map(codes: np.ndarray, labels: np.ndarray | None) -> Figure:
-    """A scatter of the first two of ``[N, D]`` coordinates, colored by ``[N]`` class numbers."""
+def latent_map(codes: np.ndarray, labels: np.ndarray | None, names: Sequence[str] = ()) -> Figure:
+    """A scatter of the first two of ``[N, D]`` coordinates, colored by ``[N]`` class numbers, perhaps with names."""
     figure, axes = _figure()
     if labels is None:
         axes.scatter(codes[:, 0], codes[:, 1], s=4, alpha=0.6)
     else:
         for label in np.unique(labels):
             rows = labels == label
-            axes.scatter(codes[rows, 0], codes[rows, 1], s=4, alpha=0.6, label=str(label))
+            axes.scatter(codes[rows, 0], codes[rows, 1], s=4, alpha=0.6, label=names[label] if names else str(label))
         axes.legend(markerscale=3, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     axes.set_xlabel("z0")
     axes.set_ylabel("z1")
+    return figure
+
+
+def bars(values: list[float]) -> Figure:
+    """One bar a number."""
+    figure, axes = _figure()
+    axes.bar(range(len(values)), values)
+    axes.set_xlabel("dimension of the code")
+    axes.set_ylabel("nats an example")
     return figure
 
 

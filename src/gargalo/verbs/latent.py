@@ -49,6 +49,8 @@ def sample(
     if n < 1 or temperature < 0:
         raise ValueError(f"n={n} must be at least 1 and temperature={temperature} at least 0.")
     classes = model.spec.num_classes
+    if label is not None and not model.net.conditional:
+        raise ValueError(f"label={label} cannot be ordered: {model.method} is not conditional.")
     chosen = None if label is None else [label] * n
     if chosen is None and model.net.conditional:
         chosen = [i % classes for i in range(n)]
@@ -71,7 +73,10 @@ def decode(model: TrainedModel, codes: Any, *, labels: Any = None) -> np.ndarray
 
 
 def interpolate(model: TrainedModel, a: Any, b: Any, *, steps: int = 8, labels: Any = None) -> np.ndarray:
-    """The way from one example to another through the latent space, ``[steps, *shape]``; ends included."""
+    """The way from one example to another through the latent space, ``[steps, *shape]``; ends included.
+
+    Of a conditional model's two ``labels`` each end is encoded with its own; all is decoded with the first.
+    """
     if steps < 2:
         raise ValueError(f"steps={steps} must be at least 2.")
     ends = torch.from_numpy(embed(model, np.stack([np.asarray(a), np.asarray(b)]), labels=labels))
