@@ -40,7 +40,7 @@ class Settings:
     epochs: int | None = None
     time: float | None = None
     batch_size: int | None = None
-    lr: float = 2e-3
+    lr: float = 1e-3
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup: int = 200
     weight_decay: float = 0.0

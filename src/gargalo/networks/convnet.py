@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gargalo.networks.codes import CodeLinear
 from gargalo.networks.sizes import Size, check_width
 from gargalo.registry import network
 from gargalo.spec import DataSpec
@@ -33,7 +34,7 @@ class Encoder(nn.Module):
             Residual(width),
             Residual(width),
         )
-        self.head = nn.Linear(width * self.grid[0] * self.grid[1], outputs)
+        self.head = CodeLinear(width * self.grid[0] * self.grid[1], outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """``[N, C, H, W]`` to ``[N, outputs]``."""
@@ -46,7 +47,7 @@ class Decoder(nn.Module):
     def __init__(self, latent_dim: int, shape: tuple[int, ...], width: int) -> None:
         super().__init__()
         self.shape, self.grid = shape, _grid(shape)
-        self.stem = nn.Linear(latent_dim, width * self.grid[0] * self.grid[1])
+        self.stem = CodeLinear(latent_dim, width * self.grid[0] * self.grid[1])
         self.layers = nn.Sequential(
             Residual(width),
             Residual(width),

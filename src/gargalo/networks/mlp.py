@@ -7,6 +7,7 @@ from math import prod
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gargalo.networks.codes import CodeLinear
 from gargalo.networks.sizes import Size, check_width
 from gargalo.registry import network
 from gargalo.spec import DataSpec
@@ -31,7 +32,7 @@ class Residual(nn.Module):
 class Encoder(nn.Module):
     def __init__(self, numbers: int, outputs: int, width: int, depth: int) -> None:
         super().__init__()
-        self.layers = _layers(numbers, width, depth, outputs)
+        self.layers = nn.Sequential(nn.Linear(numbers, width), *_trunk(width, depth), CodeLinear(width, outputs))
 
     def forward(self, x: Tensor) -> Tensor:
         """``[N, ...]`` to ``[N, outputs]``."""
@@ -42,16 +43,15 @@ class Decoder(nn.Module):
     def __init__(self, latent_dim: int, shape: tuple[int, ...], width: int, depth: int) -> None:
         super().__init__()
         self.shape = shape
-        self.layers = _layers(latent_dim, width, depth, prod(shape))
+        self.layers = nn.Sequential(CodeLinear(latent_dim, width), *_trunk(width, depth), nn.Linear(width, prod(shape)))
 
     def forward(self, z: Tensor) -> Tensor:
         """``[N, latent_dim]`` to ``[N, *shape]``."""
         return self.layers(z).unflatten(1, self.shape)
 
 
-def _layers(inputs: int, width: int, depth: int, outputs: int) -> nn.Sequential:
-    blocks = [Residual(width) for _ in range(depth)]
-    return nn.Sequential(nn.Linear(inputs, width), *blocks, nn.SiLU(), nn.Linear(width, outputs))
+def _trunk(width: int, depth: int) -> list[nn.Module]:
+    return [*(Residual(width) for _ in range(depth)), nn.SiLU()]
 
 
 @network
@@ -63,7 +63,7 @@ def mlp(
     *,
     size: Size = "base",
     width: int | None = None,
-    depth: int = 1,
+    depth: int = 2,
 ) -> tuple[nn.Module, nn.Module]:
     """Dense layers with ``depth`` residual blocks each way; size or width says how many units."""
     width = check_width(WIDTHS[size] if width is None else width)
