@@ -69,6 +69,7 @@ def test_a_whole_session(tmp_path):
         (("train", "vae", "no_such_data", "-o", "x"), "no_such_data"),
         (("train", "vae", "digits", "--latent-dim", "0", "-o", "x"), "latent_dim=0"),
         (("train", "vae", "digits", "--corruption", "nois", "-o", "x"), "Did you mean 'noise'"),
+        (("train", "vae", "digits", "--augment", "photo:crop=2", "-o", "x"), "crop=2"),
         (("train", "vae", "digits", "--time", "soon", "-o", "x"), "90s, 10m or 2h"),
         (("train", "vae", "digits", "--likelihood", "gaussian:std=-1", "-o", "x"), "must be positive"),
         (("train", "vae", "digits", "--network", "mlp:width=0", "-o", "x"), "width=0"),

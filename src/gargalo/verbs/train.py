@@ -26,7 +26,6 @@ from gargalo.data.corruptions import corrupted_shape
 from gargalo.data.source import Source, content_digests
 from gargalo.errors import CheckpointError, DataError
 from gargalo.registry import augmentation as augmentations
-from gargalo.registry import corruption as corruptions
 from gargalo.registry import method as methods
 from gargalo.training import Settings, TrainState, pick_device, seeded, validate
 from gargalo.training import train as steps
@@ -62,32 +61,10 @@ def train(
     they end the process.
     """
     run, source = Path(out), open_source(data)
-    given = {key: value for key, value in options.items() if key not in SETTINGS}
-    settings = Settings(**{key: value for key, value in options.items() if key in SETTINGS})
-    defaults = {name: argument.default for name, argument in methods.arguments(method).items()}
-    arguments = defaults | methods.check(method, given)
-    corruptions.parse(corruption)
-    augment = default_for(source.spec.kind, source.spec.shape) if augment == "auto" else augment
-    augmentations.parse(augment)
-    spec = dataclasses.replace(
-        source.spec,
-        input_shape=corrupted_shape(corruption, source.spec.shape),
-        **{k: v for k, v in {"network": network, "likelihood": likelihood}.items() if v is not None},
-    )
-    index = source.indices("train")
-    settings = _resolve(settings, len(index))
-    config: dict[str, Any] = {
-        "gargalo": __version__,
-        "method": method.replace("-", "_"),
-        "arguments": arguments,
-        "spec": spec.to_json(),
-        "data": data,
-        "data_digest": _fingerprint(source),
-        "corruption": corruption,
-        "augment": augment,
-        "settings": dataclasses.asdict(settings),
-        "environment": _environment(settings),
-    }
+    parts = {key: value for key, value in {"network": network, "likelihood": likelihood}.items() if value is not None}
+    config: dict[str, Any] = {"method": method.replace("-", "_"), "data": data}
+    config |= _configured(source, method, options, corruption, augment, parts)
+    settings = Settings(**config["settings"])
     writer = _writer() if tensorboard else None
     checkpoint.build(config)  # what cannot be built is said before a folder is made
     with checkpoint.locked(run):
@@ -232,6 +209,30 @@ def _writer() -> Any:
     except ImportError as error:
         raise ValueError("tensorboard is not installed here: pip install 'gargalo[tensorboard]'") from error
     return SummaryWriter
+
+
+def _configured(
+    source: Source, method: str, options: dict[str, Any], corruption: str, augment: str, parts: dict[str, str]
+) -> dict[str, Any]:
+    """What a checkpoint says of a run, everything left open filled in. ValueError for what cannot be."""
+    given = {key: value for key, value in options.items() if key not in SETTINGS}
+    settings = Settings(**{key: value for key, value in options.items() if key in SETTINGS})
+    defaults = {name: argument.default for name, argument in methods.arguments(method).items()}
+    shape = source.spec.shape
+    if augment == "auto":
+        augment = default_for(source.spec.kind, shape)
+    augmentations.select(augment)(torch.zeros(1, *shape), torch.Generator())
+    spec = dataclasses.replace(source.spec, input_shape=corrupted_shape(corruption, shape), **parts)
+    return {
+        "gargalo": __version__,
+        "arguments": defaults | methods.check(method, given),
+        "spec": spec.to_json(),
+        "data_digest": _fingerprint(source),
+        "corruption": corruption,
+        "augment": augment,
+        "settings": dataclasses.asdict(_resolve(settings, len(source.indices("train")))),
+        "environment": _environment(settings),
+    }
 
 
 def _resolve(settings: Settings, examples: int) -> Settings:
