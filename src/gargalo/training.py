@@ -33,7 +33,8 @@ class Settings:
 
     ``epochs`` or ``time`` (seconds) is the budget; the learning rate rises for ``warmup`` steps and falls with
     the cosine to the end of the budget. ``clip`` cuts gradients at so many times their usual norm. ``ema`` is
-    the decay of the weight average that evaluation and the saved model use. With ``patience``, training stops
+    the decay of the weight average that evaluation and the saved model use, ``weight_decay`` that of AdamW
+    (Loshchilov and Hutter 2019) on matrices and kernels. With ``patience``, training stops
     after so many evaluations without a better validation loss.
     """
 
@@ -43,7 +44,7 @@ class Settings:
     lr: float = 1e-3
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup: int = 200
-    weight_decay: float = 0.0
+    weight_decay: float = 0.1
     clip: float | None = 4.0
     ema: float | None = 0.999
     patience: int | None = None
@@ -94,7 +95,7 @@ class TrainState:
         self._pairs = [*self.average.parameters()], [p.detach() for p in model.parameters()]
         self.groups = {p: list(objective.parameters_of(p, model)) for p in objective.players}
         self.optimizers: dict[str, torch.optim.Optimizer] = {
-            player: torch.optim.AdamW(group, settings.lr, weight_decay=settings.weight_decay, fused=True)
+            player: torch.optim.AdamW(_decayed(group, settings.weight_decay), settings.lr, fused=True)
             for player, group in self.groups.items()
         }
         self.step = 0
@@ -161,6 +162,13 @@ class TrainState:
             return True
         self.stale += 1
         return False
+
+
+def _decayed(group: list[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
+    """Only matrices and kernels decay; a bias or a scale has no reason to be near 0."""
+    matrices, others = [p for p in group if p.dim() > 1], [p for p in group if p.dim() <= 1]
+    parts = (matrices, weight_decay), (others, 0.0)
+    return [{"params": params, "weight_decay": decay} for params, decay in parts if params]
 
 
 def train(state: TrainState, batches: Iterable[Batch], settings: Settings) -> Iterator[Step]:
