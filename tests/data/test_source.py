@@ -44,3 +44,13 @@ def test_a_copy_of_a_test_row_is_in_no_other_part() -> None:
     data = Source("made", DataSpec("image", (1, 2, 2)), values, test=torch.arange(40) >= 30)
     assert data.indices("test").tolist() == list(range(30, 40))
     assert 0 not in [*data.indices("train").tolist(), *data.indices("validation").tolist()]
+
+
+def test_validation_is_a_tenth_but_not_more_than_is_of_use():
+    values = torch.arange(25_000).view(-1, 1).float()
+    source = Source("x", DataSpec("vector", (1,)), values)
+    assert {part: len(source.indices(part)) for part in ("train", "validation", "test")} == {
+        "train": 20_500,
+        "validation": 2_000,
+        "test": 2_500,
+    }

@@ -13,6 +13,8 @@ from torch import Tensor
 from gargalo.errors import DataError
 from gargalo.spec import DataSpec
 
+MAX_VALIDATION = 2000  # enough to compare two moments of one training; the others serve better as examples
+
 Part = Literal["train", "validation", "test", "all"]
 
 
@@ -55,8 +57,9 @@ class Source:
     def indices(self, part: Part = "all") -> Tensor:
         """Row numbers of a part, ascending.
 
-        An official test set is the test part. Otherwise a row belongs where the digest of its content falls, a
-        tenth each for validation and test: copies always land together and the order of rows does not matter.
+        An official test set is the test part. Otherwise a row belongs where the digest of its content falls: a
+        tenth for the test, a tenth but not more than 2,000 for validation. Copies always land together and the
+        order of rows does not matter.
 
         Raises DataError where the part would be empty.
         """
@@ -86,7 +89,8 @@ def _assign(digests: list[bytes], official: Tensor | None) -> Tensor:
     tested = torch.zeros(len(digests), dtype=torch.bool) if official is None else official
     kept_out = {digest for digest, is_test in zip(digests, tested.tolist(), strict=True) if is_test}
     unique = sorted(set(digests) - kept_out)
-    share = -(-len(unique) // 10) if len(unique) >= 3 else 0
-    held_out = share if official is not None else 2 * share
-    group = {digest: 1 if rank < share else 2 if rank < held_out else 0 for rank, digest in enumerate(unique)}
+    tenth = -(-len(unique) // 10) if len(unique) >= 3 else 0
+    validation = min(tenth, MAX_VALIDATION)
+    held_out = validation + (0 if official is not None else tenth)
+    group = {digest: 1 if rank < validation else 2 if rank < held_out else 0 for rank, digest in enumerate(unique)}
     return torch.tensor([2 if t else group.get(d, -1) for d, t in zip(digests, tested.tolist(), strict=True)])

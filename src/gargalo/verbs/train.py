@@ -33,7 +33,6 @@ from gargalo.verbs.card import card
 
 Progress = Callable[[dict[str, Any]], None]
 EVALUATIONS = 50  # in a run, at the most
-MAX_VALIDATION = 2000
 MIN_STEPS = 3000  # of a run whose budget nobody named
 SETTINGS = {field.name for field in dataclasses.fields(Settings)}
 
@@ -120,7 +119,7 @@ class _Job:
         batch_size = self.settings.batch_size or 1
         train = self.source.indices("train")
         self.feed = Feed(self.source, train, batch_size, augment=self.config["augment"], **common)
-        held_out = self.source.indices("validation")[:MAX_VALIDATION]
+        held_out = self.source.indices("validation")
         self.validation = Feed(self.source, held_out, min(500, len(held_out)), **common)
 
     def new_state(self, total_steps: int) -> TrainState:
