@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from enum import Enum
 from inspect import Parameter, Signature
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, get_type_hints
 
 import typer
 from typer.core import TyperGroup
@@ -100,11 +100,10 @@ def _train_command(name: str) -> Callable[..., None]:
     ]
     for key, argument in method.arguments(name).items():
         parameters.append(option(key, argument.type, argument.default, "Of the method."))
-    hints = Settings.__annotations__
+    hints = get_type_hints(Settings)
     for field in fields(Settings):
-        kind: Any = str | None if field.name == "time" else eval(hints[field.name], {"Literal": Literal})
-        text = "A budget such as 90s, 10m or 2h, in place of epochs." if field.name == "time" else ""
-        parameters.append(option(field.name, kind, field.default, text))
+        kind: Any = str | None if field.name == "time" else hints[field.name]
+        parameters.append(option(field.name, kind, field.default, field.metadata["help"]))
     command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     return command

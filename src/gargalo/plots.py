@@ -43,6 +43,7 @@ def bars(values: list[float]) -> Figure:
     """One bar a number."""
     figure, axes = _figure()
     axes.bar(range(len(values)), values)
+    axes.locator_params(axis="x", integer=True)
     axes.set_xlabel("dimension of the code")
     axes.set_ylabel("nats an example")
     return figure

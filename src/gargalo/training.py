@@ -9,48 +9,48 @@ import copy
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
+from gargalo import acceleration
+from gargalo.acceleration import Plan, Precision, pick_device
 from gargalo.data.batches import derive
 from gargalo.errors import GargaloError
 from gargalo.model import Batch, LatentModel
 from gargalo.objectives import Loss, Objective
 
-BAD_STEPS, ROLL_BACKS, SNAPSHOT_EVERY = 10, 3, 100
+BAD_STEPS, ROLL_BACKS, SNAPSHOT_EVERY, AVERAGE_EVERY = 10, 3, 100, 8
 
 
 class DivergenceError(GargaloError):
     """Loss or gradients stayed infinite or undefined through every attempt to go on."""
 
 
+def _setting(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
 @dataclass(frozen=True)
 class Settings:
-    """How to train. None means: by a rule that looks at the data and the machine.
+    """How to train. None means: by a rule that looks at the data and the machine."""
 
-    ``epochs`` or ``time`` (seconds) is the budget; the learning rate rises for ``warmup`` steps and falls with
-    the cosine to the end of the budget. ``clip`` cuts gradients at so many times their usual norm. ``ema`` is
-    the decay of the weight average that evaluation and the saved model use, ``weight_decay`` that of AdamW
-    (Loshchilov and Hutter 2019) on matrices and kernels. With ``patience``, training stops
-    after so many evaluations without a better validation loss.
-    """
-
-    epochs: int | None = None
-    time: float | None = None
-    batch_size: int | None = None
-    lr: float = 1e-3
-    schedule: Literal["cosine", "constant"] = "cosine"
-    warmup: int = 200
-    weight_decay: float = 0.1
-    clip: float | None = 4.0
-    ema: float | None = 0.999
-    patience: int | None = None
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    device: str = "auto"
-    seed: int = 0
+    epochs: int | None = _setting(None, "Passes over the data; by its size unless given.")
+    time: float | None = _setting(None, "A budget such as 90s, 10m or 2h, in place of epochs.")  # in Python, seconds
+    batch_size: int | None = _setting(None, "Examples a step; by the size of the data unless given.")
+    lr: float = _setting(1e-3, "The highest learning rate.")
+    schedule: Literal["cosine", "constant"] = _setting("cosine", "How the rate goes after the warm-up.")
+    warmup: int = _setting(200, "Steps in which the rate rises; a tenth of the run at the most.")
+    weight_decay: float = _setting(0.1, "Of AdamW (Loshchilov and Hutter 2019), on matrices and kernels.")
+    clip: float | None = _setting(4.0, "Gradients are cut at so many times their usual norm.")
+    ema: float | None = _setting(0.999, "Decay of the weight average that is evaluated and saved.")
+    patience: int | None = _setting(None, "Stop after so many evaluations without a better validation loss.")
+    precision: Precision = _setting("auto", "Of the networks; auto takes bfloat16 where the hardware multiplies it.")
+    compile: Literal["auto", "on", "off"] = _setting("auto", "Compile the step; auto tries it on runs of some minutes.")
+    device: str = _setting("auto", "Such as cpu or cuda; auto takes a GPU where there is one.")
+    seed: int = _setting(0, "Of all randomness.")
 
     def __post_init__(self) -> None:
         for name in ("epochs", "time", "batch_size", "lr", "clip", "patience"):
@@ -88,8 +88,19 @@ class Step(NamedTuple):
 class TrainState:
     """Everything that a step changes: weights, their average, optimizers, counters."""
 
-    def __init__(self, model: LatentModel, objective: Objective, settings: Settings, total_steps: int) -> None:
-        self.learner = Learner(model, objective)
+    def __init__(
+        self,
+        model: LatentModel,
+        objective: Objective,
+        settings: Settings,
+        total_steps: int,
+        plan: Plan | None = None,
+    ) -> None:
+        self.device = pick_device(settings.device)
+        self.plan = plan or acceleration.plan_for(model, self.device, settings.precision)
+        self.learner = Learner(model, objective).to(self.device)
+        acceleration.arrange(model, self.plan)
+        acceleration.keep_freed_memory()
         self.average = copy.deepcopy(model).eval().requires_grad_(False)
         self.best = copy.deepcopy(self.average)
         self._pairs = [*self.average.parameters()], [p.detach() for p in model.parameters()]
@@ -143,12 +154,22 @@ class TrainState:
                 _, player, index, key = name.split(".")
                 entries[player].setdefault(int(index), {})[key] = tensor.clone()
         for player, optimizer in self.optimizers.items():
+            for index, group in enumerate(p for g in optimizer.param_groups for p in g["params"]):
+                for key, tensor in entries[player].get(index, {}).items():
+                    if tensor.dim():  # a fused optimizer reads parameter and moments in one sweep of memory
+                        entries[player][index][key] = torch.empty_like(group).copy_(tensor)
             optimizer.load_state_dict(optimizer.state_dict() | {"state": entries[player]})
 
     def update_average(self, decay: float | None) -> None:
-        """Moves the average towards the weights; young averages move faster, so that no start is dragged along."""
+        """Moves the average towards the weights; young averages move faster, so that no start is dragged along.
+
+        Once they are older they move every few steps only, by as much: passing over all weights costs time.
+        """
+        steps = 1 if self.step <= AVERAGE_EVERY**2 else AVERAGE_EVERY
+        if self.step % steps:
+            return
         model = self.learner.model
-        rate = 1.0 if decay is None else 1 - min(decay, (1 + self.step) / (10 + self.step))
+        rate = 1.0 if decay is None else 1 - min(decay, (1 + self.step) / (10 + self.step)) ** steps
         with torch.no_grad():
             cast(Any, torch)._foreach_lerp_(*self._pairs, rate)
             for mine, other in zip(self.average.buffers(), model.buffers(), strict=True):
@@ -178,7 +199,7 @@ def train(state: TrainState, batches: Iterable[Batch], settings: Settings) -> It
     good ones at half the rate. Raises DivergenceError after three such retreats in vain.
     """
     learner = state.learner.train()
-    precision = autocast(settings)
+    forward = acceleration.compiled(learner) if state.plan.compiled else learner
     good, bad = _snapshot(state), 0
     for batch in batches:
         if state.step >= state.total_steps:
@@ -187,7 +208,7 @@ def train(state: TrainState, batches: Iterable[Batch], settings: Settings) -> It
         lr = rate_at(number, state.total_steps, settings) * state.lr_factor
         learner.objective.step.fill_(number)
         with seeded(derive(settings.seed, "step", number)):
-            results = [_turn(state, player, batch, lr, settings, precision) for player in state.optimizers]
+            results = [_turn(state, forward, player, batch, lr, settings) for player in state.optimizers]
         state.step = number
         skipped = any(result is None for result in results)
         bad = bad + 1 if skipped else 0
@@ -203,12 +224,12 @@ def train(state: TrainState, batches: Iterable[Batch], settings: Settings) -> It
         yield Step(number, finished[0].total.item() if finished else math.nan, terms, lr, skipped)
 
 
-def _turn(state: TrainState, player: str, batch: Batch, lr: float, settings: Settings, precision: Any) -> Loss | None:
+def _turn(state: TrainState, forward: Any, player: str, batch: Batch, lr: float, settings: Settings) -> Loss | None:
     """One player's step; None where it was not finite and was left out."""
     optimizer = state.optimizers[player]
     optimizer.zero_grad(set_to_none=True)
-    with precision():
-        result: Loss = state.learner(batch, player)
+    with acceleration.autocast(state.plan, state.device):
+        result: Loss = forward(batch, player)
     result.total.backward()
     norm = float(nn.utils.get_total_norm([p.grad for p in state.groups[player] if p.grad is not None]))
     if not (math.isfinite(norm) and math.isfinite(result.total.item())):
@@ -267,32 +288,6 @@ def seeded(seed: int) -> Iterator[None]:
             generator.set_state(state)
 
 
-def pick_device(name: str) -> torch.device:
-    """ "auto" takes a GPU where there is one. ValueError for a name that torch does not know."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.zeros(1, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"device={name!r} cannot be used here: {reason} Leave it 'auto', or say 'cpu'.") from error
-
-
-def uses_bfloat16(settings: Settings) -> bool:
-    """bfloat16 for the networks where the processor multiplies it in hardware; densities stay float32."""
-    if settings.precision != "auto":
-        return settings.precision == "bfloat16"
-    if pick_device(settings.device).type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    return bool(torch.cpu._is_avx512_bf16_supported())  # pyright: ignore[reportPrivateUsage]
-
-
-def autocast(settings: Settings) -> Any:
-    """A function that makes the context a forward pass runs in."""
-    device, enabled = pick_device(settings.device).type, uses_bfloat16(settings)
-    return lambda: torch.autocast(device, torch.bfloat16, enabled=enabled)
-
-
 @torch.no_grad()
 def validate(state: TrainState, batches: Iterable[Batch], settings: Settings) -> dict[str, float]:
     """The objective under the averaged weights, over whole batches: ``{"loss": ..., and its terms}``.
@@ -302,7 +297,7 @@ def validate(state: TrainState, batches: Iterable[Batch], settings: Settings) ->
     objective = state.learner.objective.eval()
     sums: dict[str, float] = {}
     rows = 0
-    with seeded(derive(settings.seed, "validation")), autocast(settings)():
+    with seeded(derive(settings.seed, "validation")), acceleration.autocast(state.plan, state.device):
         for batch in batches:
             result = objective(state.average, batch, objective.players[0])
             n = len(batch.target)

@@ -11,12 +11,12 @@ import torch
 
 from gargalo import methods, registry
 from gargalo._version import __version__
+from gargalo.acceleration import pick_device, uses_bfloat16
 from gargalo.checkpoint import TrainedModel
 from gargalo.data import open_source
 from gargalo.data.source import Part
 from gargalo.errors import DataError
 from gargalo.evaluation.measure import measure
-from gargalo.training import Settings, pick_device, uses_bfloat16
 
 OPTIONAL = ("tensorboard",)
 LISTS = {
@@ -79,7 +79,18 @@ def verdict(result: dict[str, Any], corruption: str) -> str:
 def show(model: TrainedModel) -> dict[str, Any]:
     """What a model is: method, arguments, data, settings, size, how far it was trained."""
     parameters = sum(p.numel() for p in model.net.parameters())
-    keys = ("method", "arguments", "data", "corruption", "augment", "spec", "settings", "environment", "progress")
+    keys = (
+        "method",
+        "arguments",
+        "data",
+        "corruption",
+        "augment",
+        "spec",
+        "settings",
+        "plan",
+        "environment",
+        "progress",
+    )
     return {key: model.config[key] for key in keys} | {"parameters": parameters}
 
 
@@ -101,7 +112,7 @@ def doctor() -> dict[str, Any]:
         "device": str(pick_device("auto")),
         "threads": torch.get_num_threads(),
         "cpu": torch.backends.cpu.get_cpu_capability(),
-        "bfloat16": uses_bfloat16(Settings()),
+        "bfloat16": uses_bfloat16(pick_device("auto"), "auto"),
         "GARGALO_DATA": os.environ.get("GARGALO_DATA"),
         "optional": {name: importlib.util.find_spec(name) is not None for name in OPTIONAL},
     }

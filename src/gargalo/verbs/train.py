@@ -18,6 +18,7 @@ import torch
 
 from gargalo import checkpoint
 from gargalo._version import __version__
+from gargalo.acceleration import Plan, pick_device
 from gargalo.checkpoint import TrainedModel
 from gargalo.data import open_source
 from gargalo.data.augmentations import default_for
@@ -27,12 +28,15 @@ from gargalo.data.source import Source, content_digests
 from gargalo.errors import CheckpointError, DataError
 from gargalo.registry import augmentation as augmentations
 from gargalo.registry import method as methods
-from gargalo.training import Settings, TrainState, pick_device, seeded, validate
+from gargalo.training import Settings, TrainState, seeded, validate
 from gargalo.training import train as steps
 from gargalo.verbs.card import card
 
 Progress = Callable[[dict[str, Any]], None]
-EVALUATIONS = 50  # in a run, at the most
+EVALUATIONS = 25  # in a run, at the most: more would cost more than they tell
+COMPILE_FROM = 120.0  # seconds of a run: compiling takes about ten of them
+COMPILE_GAIN = 1.1  # times as fast, before compiled steps are taken
+TRIAL = 1.0  # seconds
 MIN_STEPS = 3000  # of a run whose budget nobody named
 SETTINGS = {field.name for field in dataclasses.fields(Settings)}
 
@@ -72,7 +76,9 @@ def train(
         _write_skipped(run, source)
         (run / "metrics.jsonl").unlink(missing_ok=True)
         job = _Job(run, config, source, settings, save_every, progress, writer and writer(str(run)))
-        state = job.new_state(job.total_steps())
+        plan, total_steps = job.prepare()
+        config["plan"] = dataclasses.asdict(plan)
+        state = job.new_state(total_steps, plan)
         job.go(state)
     return checkpoint.load(run)
 
@@ -91,7 +97,7 @@ def resume(
         settings = Settings(**config["settings"])
         writer = _writer() if tensorboard else None
         job = _Job(run, config, source, settings, save_every, progress, writer and writer(str(run)))
-        state = job.new_state(1)
+        state = job.new_state(1, Plan(**config["plan"]))
         try:
             state.restore(checkpoint.load_state(folder), config["progress"])
         except (KeyError, RuntimeError, ValueError) as error:
@@ -122,32 +128,62 @@ class _Job:
         held_out = self.source.indices("validation")
         self.validation = Feed(self.source, held_out, min(500, len(held_out)), **common)
 
-    def new_state(self, total_steps: int) -> TrainState:
+    def new_state(self, total_steps: int, plan: Plan | None = None) -> TrainState:
         with seeded(derive(self.settings.seed, "weights")):
             model, objective = checkpoint.build(self.config)
-        device = pick_device(self.settings.device)
-        return TrainState(model.to(device), objective.to(device), self.settings, total_steps)
+        return TrainState(model, objective, self.settings, total_steps, plan)
 
-    def total_steps(self) -> int:
-        """The budget in steps; of a time budget, by timing steps on a model that is thrown away."""
-        settings = self.settings
+    def prepare(self) -> tuple[Plan, int]:
+        """How to take steps and how many of them the budget holds, found by timing some that are thrown away."""
+        settings, begin = self.settings, time.perf_counter()
+        steps_asked = math.ceil((settings.epochs or 1) * self.feed.steps_per_epoch)
+        plan = self.new_state(1).plan
         if settings.time is None:
-            return math.ceil((settings.epochs or 1) * self.feed.steps_per_epoch)
-        begin = time.perf_counter()
-        state = self.new_state(1 << 40)
-        stream = steps(state, self.feed.batches(), settings)
+            expected = 0.0 if settings.compile == "off" else steps_asked * self._step_time(plan, 0.0)
+            return self._try_compiled(plan, expected)[0], steps_asked
+        plan, step_time = self._try_compiled(plan, settings.time)
+        step_time = step_time or self._step_time(plan, min(4.0, 0.05 * settings.time))
+        overhead = EVALUATIONS * self._evaluation_time(plan) + (time.perf_counter() - begin)
+        return plan, max(10, int((settings.time - overhead) / step_time))
+
+    def _try_compiled(self, plan: Plan, expected: float) -> tuple[Plan, float | None]:
+        """The plan with compiled steps, where they are wanted or a run of so many seconds is long enough for them
+        to pay, and the seconds a step takes, where that was measured."""
+        wanted = self.settings.compile
+        if wanted == "off" or (wanted == "auto" and expected < COMPILE_FROM):
+            return plan, None
+        step_time = self._step_time(plan, TRIAL)
+        compiled = dataclasses.replace(plan, compiled=True)
+        try:
+            faster = self._step_time(compiled, TRIAL)
+        except Exception as error:
+            if wanted == "on":
+                raise ValueError(f"compile='on': this model cannot be compiled here: {error}") from error
+            # A compiler may fail in any way; plain steps work all the same, and `show` tells.
+            reason = str(error).strip().partition("\n")[0]
+            return dataclasses.replace(plan, note=f"not compiled: {reason}"), step_time
+        gain = step_time / faster
+        chosen = compiled if wanted == "on" or gain >= COMPILE_GAIN else plan
+        note = f"compiled steps were {gain:.2f} times as fast in a trial"
+        return dataclasses.replace(chosen, note=note), faster if chosen.compiled else step_time
+
+    def _step_time(self, plan: Plan, seconds: float) -> float:
+        """Seconds a step, measured for so many seconds."""
+        stream = steps(self.new_state(1 << 40, plan), self.feed.batches(), self.settings)
         for _ in range(5):
             next(stream)
-        validate(state, self.validation.in_order(), settings)
-        start, count, share = time.perf_counter(), 0, min(4.0, 0.05 * settings.time)
-        while time.perf_counter() - start < share or count < 3:
+        start, count = time.perf_counter(), 0
+        while time.perf_counter() - start < seconds or count < 3:
             next(stream)
             count += 1
-        step_time = (time.perf_counter() - start) / count
+        return (time.perf_counter() - start) / count
+
+    def _evaluation_time(self, plan: Plan) -> float:
+        state = self.new_state(1, plan)
+        validate(state, self.validation.in_order(), self.settings)  # warms up
         start = time.perf_counter()
-        validate(state, self.validation.in_order(), settings)
-        overhead = EVALUATIONS * (time.perf_counter() - start) + (time.perf_counter() - begin)
-        return max(10, int((settings.time - overhead) / step_time))
+        validate(state, self.validation.in_order(), self.settings)
+        return time.perf_counter() - start
 
     def go(self, state: TrainState) -> None:
         """Steps to the end: evaluates, saves, reports; saves and leaves on a signal."""

@@ -1,0 +1,97 @@
+"""Ours, by the product's own loop and rules: ``python -m benchmarks.speed.ours NAME BATCH IMAGES.npy``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.speed import shapes
+from benchmarks.speed.stopwatch import Stopwatch
+
+
+def model_of(parts: Any, bottleneck: Any, likelihood: Any, latent_dim: int = 16) -> Any:
+    from gargalo.model import LatentModel
+    from gargalo.priors import StandardNormal
+
+    encoder, decoder = parts
+    return LatentModel(encoder, bottleneck, decoder, StandardNormal(latent_dim), likelihood)
+
+
+def lesson() -> tuple[Any, Any]:
+    from gargalo import bottlenecks, likelihoods, objectives
+
+    return model_of(shapes.lesson(), bottlenecks.Point(), likelihoods.Bernoulli()), objectives.Reconstruction()
+
+
+def dense() -> tuple[Any, Any]:
+    return variational(shapes.dense(), squared_error())
+
+
+def wide_convolutions() -> tuple[Any, Any]:
+    return variational(shapes.wide_convolutions(), squared_error())
+
+
+def keras_example() -> tuple[Any, Any]:
+    from gargalo import likelihoods
+
+    return variational(shapes.keras_example(), likelihoods.Bernoulli())
+
+
+def denoiser() -> tuple[Any, Any]:
+    return restorer(shapes.denoiser())
+
+
+def quick_denoiser() -> tuple[Any, Any]:
+    return restorer(shapes.quick_denoiser())
+
+
+def squared_error() -> Any:
+    """pythae's reconstruction term: half the squared error of a sigmoid."""
+    from gargalo import likelihoods
+
+    return likelihoods.Gaussian(1.0, squash=True)
+
+
+def variational(parts: Any, likelihood: Any) -> tuple[Any, Any]:
+    from gargalo import bottlenecks, objectives
+
+    return model_of(parts, bottlenecks.Gaussian(), likelihood), objectives.ELBO()
+
+
+def restorer(net: Any) -> tuple[Any, Any]:
+    from torch import nn
+
+    from gargalo import bottlenecks, likelihoods, objectives
+
+    model = model_of((nn.Identity(), net), bottlenecks.Point(), likelihoods.Gaussian(1.0))
+    return model, objectives.Reconstruction()
+
+
+CONTENDERS: dict[str, tuple[Callable[[], tuple[Any, Any]], str]] = {
+    "lesson": (lesson, "none"),
+    "dense": (dense, "none"),
+    "wide_convolutions": (wide_convolutions, "none"),
+    "keras_example": (keras_example, "none"),
+    "denoiser": (denoiser, "noise:std=0.1"),
+    "quick_denoiser": (quick_denoiser, "noise:std=0.1"),
+}
+
+
+def race(name: str, batch: int, file: str, watch: Stopwatch) -> None:
+    from gargalo.data import open_source
+    from gargalo.data.batches import Feed
+    from gargalo.training import Settings, TrainState, train
+
+    source = open_source(file)
+    build, corrupt = CONTENDERS[name]
+    settings = Settings(epochs=1, batch_size=batch)
+    feed = Feed(source, source.indices("train"), batch, corrupt)
+    for _ in train(TrainState(*build(), settings, total_steps=1 << 40), feed.batches(), settings):
+        watch.tick(batch)
+
+
+if __name__ == "__main__":
+    name, size, file = sys.argv[1:]
+    race(name, int(size), file, Stopwatch(float(os.environ["GARGALO_STARTED"])))

@@ -1,0 +1,88 @@
+"""How to run a model fast on the machine at hand: precision, memory layout, compilation. Only rounding changes.
+
+The rules are what `benchmarks/speed` measured. Networks stay plain torch and know nothing of this.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from gargalo import convolutions
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was chosen for a run. It is kept in the checkpoint: a resumed run must round the same way."""
+
+    bfloat16: bool
+    channels_last: bool
+    compiled: bool = False
+    note: str = ""
+
+
+def plan_for(model: nn.Module, device: torch.device, precision: Precision) -> Plan:
+    """bfloat16 wherever it is multiplied in hardware; channels last for anything that convolves."""
+    convolves = any(isinstance(module, nn.Conv2d | nn.ConvTranspose2d) for module in model.modules())
+    return Plan(uses_bfloat16(device, precision), convolves)
+
+
+def arrange(model: nn.Module, plan: Plan) -> None:
+    """Lays a model out in memory as planned, in place."""
+    if plan.channels_last:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if plan.bfloat16 and next(model.parameters()).device.type == "cpu":
+        convolutions.swap(model)
+
+
+def compiled(module: nn.Module) -> Any:
+    """The module as one compiled graph that draws the same random numbers as the module itself."""
+    return torch.compile(module, options={"fallback_random": True})
+
+
+def autocast(plan: Plan, device: torch.device) -> Any:
+    """The context a forward pass runs in."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=plan.bfloat16)
+
+
+def uses_bfloat16(device: torch.device, precision: Precision) -> bool:
+    """Whether networks compute in bfloat16; weights, optimizers and densities stay in float32."""
+    if precision != "auto":
+        return precision == "bfloat16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return bool(torch.cpu._is_avx512_bf16_supported())  # pyright: ignore[reportPrivateUsage]
+
+
+def pick_device(name: str) -> torch.device:
+    """ "auto" takes a GPU where there is one. ValueError for a name that torch does not know."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.zeros(1, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"device={name!r} cannot be used here: {reason} Leave it 'auto', or say 'cpu'.") from error
+
+
+def keep_freed_memory() -> None:
+    """Tells glibc to keep freed blocks for the next step, which wants the same sizes again.
+
+    Otherwise every step gives megabytes back to the system and gets them anew, page by page: up to a third of its
+    time. Does nothing where there is no glibc.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        trim_threshold, top_pad, mmap_threshold = -1, -2, -3
+        mallopt(mmap_threshold, 1 << 30)
+        mallopt(trim_threshold, (1 << 31) - 1)
+        mallopt(top_pad, 64 << 20)
