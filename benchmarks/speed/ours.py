@@ -69,7 +69,8 @@ def restorer(net: Any) -> tuple[Any, Any]:
     return model, objectives.Reconstruction()
 
 
-CONTENDERS: dict[str, tuple[Callable[[], tuple[Any, Any]], str]] = {
+Parts = Callable[[], tuple[Any, Any]]
+CONTENDERS: dict[str, tuple[Parts, str]] = {
     "lesson": (lesson, "none"),
     "dense": (dense, "none"),
     "wide_convolutions": (wide_convolutions, "none"),
@@ -80,16 +81,22 @@ CONTENDERS: dict[str, tuple[Callable[[], tuple[Any, Any]], str]] = {
 
 
 def race(name: str, batch: int, file: str, watch: Stopwatch) -> None:
-    from gargalo.data import open_source
-    from gargalo.data.batches import Feed
-    from gargalo.training import Settings, TrainState, train
+    """Trains as a user would, with the net registered as a plugin would register it."""
+    import tempfile
 
-    source = open_source(file)
-    build, corrupt = CONTENDERS[name]
-    settings = Settings(epochs=1, batch_size=batch)
-    feed = Feed(source, source.indices("train"), batch, corrupt)
-    for _ in train(TrainState(*build(), settings, total_steps=1 << 40), feed.batches(), settings):
-        watch.tick(batch)
+    import gargalo
+    from gargalo.registry import method
+
+    build, corruption = CONTENDERS[name]
+
+    def contender(spec: Any, *, latent_dim: int = 16) -> tuple[Any, Any]:
+        """The shape that is raced."""
+        return build()
+
+    method(contender)
+    budget = {"epochs": 1_000_000, "batch_size": batch, "save_every": 1e9}
+    with tempfile.TemporaryDirectory() as folder:
+        gargalo.train("contender", file, folder, corruption=corruption, progress=lambda _: watch.tick(batch), **budget)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from torch import nn
 
 from gargalo import convolutions
 
+DEEP = 8  # convolutions
+
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
@@ -40,6 +42,15 @@ def arrange(model: nn.Module, plan: Plan) -> None:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if plan.bfloat16 and next(model.parameters()).device.type == "cpu":
         convolutions.swap(model)
+
+
+def may_gain_from_compiling(model: nn.Module) -> bool:
+    """Whether a trial is worth its time: dense nets and deep ones gain, but strided and pooled convolutions lose."""
+    layers = list(model.modules())
+    kernels = [module for module in layers if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)]
+    uneven = any(module.stride != (1, 1) for module in kernels)
+    uneven = uneven or any(isinstance(module, nn.MaxPool2d | nn.AvgPool2d | nn.Upsample) for module in layers)
+    return not kernels or (len(kernels) >= DEEP and not uneven)
 
 
 def compiled(module: nn.Module) -> Any:

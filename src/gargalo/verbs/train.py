@@ -18,7 +18,7 @@ import torch
 
 from gargalo import checkpoint
 from gargalo._version import __version__
-from gargalo.acceleration import Plan, pick_device
+from gargalo.acceleration import Plan, may_gain_from_compiling, pick_device
 from gargalo.checkpoint import TrainedModel
 from gargalo.data import open_source
 from gargalo.data.augmentations import default_for
@@ -137,11 +137,13 @@ class _Job:
         """How to take steps and how many of them the budget holds, found by timing some that are thrown away."""
         settings, begin = self.settings, time.perf_counter()
         steps_asked = math.ceil((settings.epochs or 1) * self.feed.steps_per_epoch)
-        plan = self.new_state(1).plan
+        fresh = self.new_state(1)
+        plan = fresh.plan
+        undecided = settings.compile == "auto" and may_gain_from_compiling(fresh.learner.model)
         if settings.time is None:
-            expected = 0.0 if settings.compile == "off" else steps_asked * self._step_time(plan, 0.0)
+            expected = steps_asked * self._step_time(plan, 0.0) if undecided else 0.0
             return self._try_compiled(plan, expected)[0], steps_asked
-        plan, step_time = self._try_compiled(plan, settings.time)
+        plan, step_time = self._try_compiled(plan, settings.time if undecided else 0.0)
         step_time = step_time or self._step_time(plan, min(4.0, 0.05 * settings.time))
         overhead = EVALUATIONS * self._evaluation_time(plan) + (time.perf_counter() - begin)
         return plan, max(10, int((settings.time - overhead) / step_time))
