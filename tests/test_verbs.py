@@ -7,16 +7,19 @@ import pytest
 import torch
 
 import gargalo
-from gargalo import cli
+from gargalo import acceleration, cli
 from gargalo.data import open_source
 from gargalo.evaluation import baselines
 from gargalo.training import Settings
+from gargalo.verbs.latent import decode
 
 
 def test_a_row_does_not_depend_on_its_neighbors(digits_model):
     values = open_source("digits").values[:300].numpy()
     together = gargalo.embed(digits_model, values)
-    assert np.array_equal(together[7:8], gargalo.embed(digits_model, values[7:8]))
+    assert np.array_equal(together[:100], gargalo.embed(digits_model, values[:100]))
+    alone = gargalo.embed(digits_model, values[7:8])  # in a batch of its own size: the same to rounding
+    np.testing.assert_allclose(together[7:8], alone, rtol=1e-5, atol=1e-5)
     assert np.array_equal(together[290:], gargalo.embed(digits_model, values[290:]))
 
 
@@ -128,3 +131,16 @@ def test_commands_take_the_parameters_of_their_functions(verb):
 def test_public_names_are_complete_and_sorted():
     assert gargalo.__all__ == sorted(gargalo.__all__)
     assert all(getattr(gargalo, name) is not None for name in gargalo.__all__)
+
+
+def test_many_pictures_are_decoded_in_bfloat16_only_where_it_cannot_be_seen(digits_model):
+    codes = np.random.default_rng(0).normal(size=(40, digits_model.latent_dim)).astype(np.float32)
+    many = decode(digits_model, codes).astype(int)
+    one_by_one = np.concatenate([decode(digits_model, code[None]) for code in codes])
+    assert np.abs(many - one_by_one).max() <= 1
+
+
+def test_a_decoder_that_bfloat16_would_change_stays_in_float32(digits_model):
+    net = digits_model.net
+    assert acceleration.quick_decoder(net, 0.0, 0) is net
+    assert isinstance(acceleration.QuickDecoder(net).decode(torch.zeros(2, net.prior.latent_dim)).mode, torch.Tensor)

@@ -16,6 +16,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from gargalo import acceleration
 from gargalo import methods as _  # noqa: F401  (registers the names that a config may hold)
 from gargalo.errors import CheckpointError
 from gargalo.model import LatentModel
@@ -65,6 +67,13 @@ class TrainedModel:
     @property
     def device(self) -> torch.device:
         return next(self.net.parameters()).device
+
+    @cached_property
+    def quick(self) -> LatentModel | acceleration.QuickDecoder:
+        """What decodes many codes: in bfloat16 where no pixel moves by more than one of 255 steps."""
+        if not self.spec.is_pixels:
+            return self.net
+        return acceleration.quick_decoder(self.net, 1 / 255, self.spec.num_classes)
 
 
 def build(config: dict[str, Any]) -> tuple[LatentModel, Objective]:
@@ -136,6 +145,7 @@ def load(path: str | Path, *, device: str = "cpu") -> TrainedModel:
             expected = build(config)[0].state_dict()
         _compare(file, expected)
         net, objective = build(config)
+        acceleration.arrange(net, acceleration.plan_for(net, torch.device("cpu"), "float32"))
         net.load_state_dict(load_file(file))
     except (ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(f"{folder} cannot be loaded: {error}") from error

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gargalo.checkpoint import TrainedModel
 
-ROWS = 256
+SIZES = 1, 16, 256  # of a batch
 
 
 def model_values(model: TrainedModel, data: Any, *, corrupted: bool = False) -> Tensor:
@@ -51,21 +51,22 @@ def labels_for(model: TrainedModel, labels: Any, n: int) -> Tensor | None:
     return tensor
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def in_batches(function: Callable[..., Tensor], *arrays: Tensor | None) -> Tensor:
     """Applies a function of rows in batches of one fixed size, so that a row's result does not depend on its
-    neighbors; the last batch is padded with its own last row."""
+    neighbors; the last batch is padded with its own last row. A single row or a few go in a smaller batch."""
     first = next(a for a in arrays if a is not None)
+    size = next(size for size in SIZES if size >= min(len(first), SIZES[-1]))
     results: list[Tensor] = []
-    for start in range(0, len(first), ROWS):
-        rows = min(ROWS, len(first) - start)
-        part = [None if a is None else _pad(a[start : start + ROWS]) for a in arrays]
+    for start in range(0, len(first), size):
+        rows = min(size, len(first) - start)
+        part = [None if a is None else _pad(a[start : start + size], size) for a in arrays]
         results.append(function(*part)[:rows])
-    return torch.cat(results)
+    return results[0] if len(results) == 1 else torch.cat(results)
 
 
-def _pad(rows: Tensor) -> Tensor:
-    missing = ROWS - len(rows)
+def _pad(rows: Tensor, size: int) -> Tensor:
+    missing = size - len(rows)
     return rows if not missing else torch.cat([rows, rows[-1:].expand(missing, *rows.shape[1:])])
 
 
