@@ -36,7 +36,7 @@ def wide_convolutions() -> tuple[Any, Any]:
 def keras_example() -> tuple[Any, Any]:
     from gargalo import likelihoods
 
-    return variational(shapes.keras_example(), likelihoods.Bernoulli())
+    return variational(shapes.keras_example(), likelihoods.Bernoulli(), latent_dim=2)
 
 
 def denoiser() -> tuple[Any, Any]:
@@ -54,10 +54,10 @@ def squared_error() -> Any:
     return likelihoods.Gaussian(1.0, squash=True)
 
 
-def variational(parts: Any, likelihood: Any) -> tuple[Any, Any]:
+def variational(parts: Any, likelihood: Any, latent_dim: int = 16) -> tuple[Any, Any]:
     from gargalo import bottlenecks, objectives
 
-    return model_of(parts, bottlenecks.Gaussian(), likelihood), objectives.ELBO()
+    return model_of(parts, bottlenecks.Gaussian(), likelihood, latent_dim), objectives.ELBO()
 
 
 def restorer(net: Any) -> tuple[Any, Any]:

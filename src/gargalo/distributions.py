@@ -101,7 +101,8 @@ class Bernoulli:
         return self.logits.float().sigmoid()
 
     def log_prob(self, x: Tensor) -> Tensor:
-        return -sum_event(F.binary_cross_entropy_with_logits(self.logits.float(), x.float(), reduction="none"))
+        logits = self.logits.float()
+        return sum_event(x.float() * logits - F.softplus(logits))  # torch's own cross-entropy takes thrice the passes
 
     def sample(self) -> Tensor:
         return torch.bernoulli(self.mode)
@@ -120,8 +121,8 @@ class Gaussian:
 
     def log_prob(self, x: Tensor) -> Tensor:
         log_std = self.log_std.float()
-        squared = (x.float() - self.mean.float()).square() * (-2 * log_std).exp()
-        return -sum_event(0.5 * squared + log_std + 0.5 * LOG_2PI)
+        squared = sum_event(F.mse_loss(self.mean.float(), x.float(), reduction="none"))
+        return -0.5 * squared * (-2 * log_std).exp() - x[0].numel() * (log_std + 0.5 * LOG_2PI)
 
     def sample(self) -> Tensor:
         return self.mode + self.log_std.exp() * torch.randn_like(self.mode)
@@ -164,8 +165,8 @@ class Laplace:
 
     def log_prob(self, x: Tensor) -> Tensor:
         log_scale = self.log_scale.float()
-        absolute = (x.float() - self.mean.float()).abs() * (-log_scale).exp()
-        return -sum_event(absolute + log_scale + math.log(2))
+        absolute = sum_event(F.l1_loss(self.mean.float(), x.float(), reduction="none"))
+        return -absolute * (-log_scale).exp() - x[0].numel() * (log_scale + math.log(2))
 
     def sample(self) -> Tensor:
         uniform = torch.rand_like(self.mode) - 0.5

@@ -65,11 +65,10 @@ class DataSpec:
         """Raw values ``[N, *shape]`` to the model's, float32; tokens of a sequence stay what they are."""
         if self.kind == "sequence":
             return raw.long()
-        offset, scale = (
-            raw.new_tensor(self.offset, dtype=torch.float32),
-            raw.new_tensor(self.scale, dtype=torch.float32),
-        )
-        return (raw.float() - offset) / scale
+        scale = raw.new_tensor(self.scale, dtype=torch.float32)
+        if not any(self.offset):
+            return raw / scale
+        return (raw.float() - raw.new_tensor(self.offset, dtype=torch.float32)) / scale
 
     def unscaled(self, values: Tensor) -> Tensor:
         """The model's values back to raw ones; pixels are rounded and cut to uint8."""
