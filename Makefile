@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format docs bench clean
+.PHONY: demo test lint format docs bench bench-speed clean
 
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -31,10 +31,16 @@ format: .venv/installed
 docs: .venv/installed
 	$(BIN)/python docs/generate.py
 
+bench-speed: .venv/installed
+	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.speed.inference
+	$(BIN)/python -m benchmarks.speed.quality
+	$(BIN)/python docs/generate.py
+
 bench: .venv/installed
 	$(BIN)/python -m benchmarks.spine
 	$(BIN)/python -m benchmarks.kills
 	$(BIN)/python docs/generate.py
 
 clean:
-	rm -rf .venv runs
+	rm -rf .venv .venv-rivals runs

@@ -23,6 +23,7 @@ from gargalo.model import Batch, LatentModel
 from gargalo.objectives import Loss, Objective
 
 BAD_STEPS, ROLL_BACKS, SNAPSHOT_EVERY, AVERAGE_EVERY = 10, 3, 100, 8
+DECAY = 0.25  # of a run, in which the linear schedule brings the rate to zero
 
 
 class DivergenceError(GargaloError):
@@ -40,12 +41,14 @@ class Settings:
     epochs: int | None = _setting(None, "Passes over the data; by its size unless given.")
     time: float | None = _setting(None, "A budget such as 90s, 10m or 2h, in place of epochs.")  # in Python, seconds
     batch_size: int | None = _setting(None, "Examples a step; by the size of the data unless given.")
-    lr: float = _setting(1e-3, "The highest learning rate.")
-    schedule: Literal["cosine", "constant"] = _setting("cosine", "How the rate goes after the warm-up.")
-    warmup: int = _setting(200, "Steps in which the rate rises; a tenth of the run at the most.")
+    lr: float | None = _setting(None, "The highest learning rate; by batch size and length of the run unless given.")
+    schedule: Literal["linear", "cosine", "constant"] = _setting(
+        "linear", "How the rate falls to zero: linear, in the last quarter; cosine, all the way; or constant, never."
+    )
+    warmup: int = _setting(200, "Steps in which the rate rises; a twentieth of the run at the most.")
     weight_decay: float = _setting(0.1, "Of AdamW (Loshchilov and Hutter 2019), on matrices and kernels.")
     clip: float | None = _setting(4.0, "Gradients are cut at so many times their usual norm.")
-    ema: float | None = _setting(0.999, "Decay of the weight average that is evaluated and saved.")
+    ema: float | None = _setting(0.998, "Decay of the weight average that is evaluated and saved.")
     patience: int | None = _setting(None, "Stop after so many evaluations without a better validation loss.")
     precision: Precision = _setting("auto", "Of the networks; auto takes bfloat16 where the hardware multiplies it.")
     compile: Literal["auto", "on", "off"] = _setting("auto", "Compile the step; auto tries it on runs of some minutes.")
@@ -106,7 +109,7 @@ class TrainState:
         self._pairs = [*self.average.parameters()], [p.detach() for p in model.parameters()]
         self.groups = {p: list(objective.parameters_of(p, model)) for p in objective.players}
         self.optimizers: dict[str, torch.optim.Optimizer] = {
-            player: torch.optim.AdamW(_decayed(group, settings.weight_decay), settings.lr, fused=True)
+            player: torch.optim.AdamW(_decayed(group, settings.weight_decay), lr=1e-3, fused=True)
             for player, group in self.groups.items()
         }
         self.step = 0
@@ -261,13 +264,19 @@ def _roll_back(state: TrainState, good: dict[str, Tensor]) -> None:
 
 def rate_at(step: int, total: int, settings: Settings) -> float:
     """The learning rate of a step, counted from 1: linear warm-up, then the schedule."""
-    warmup = min(settings.warmup, total // 10)
+    peak = settings.lr or rate_for(settings.batch_size or 1, total)
+    warmup = min(settings.warmup, total // 20)
     if step <= warmup:
-        return settings.lr * step / warmup
-    if settings.schedule == "constant":
-        return settings.lr
-    progress = (step - warmup) / max(1, total - warmup)
-    return settings.lr * (0.005 + 0.995 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
+        return peak * step / warmup
+    left = 1 - (step - warmup) / max(1, total - warmup)
+    factors = {"constant": 1.0, "cosine": 0.5 * (1 - math.cos(math.pi * left)), "linear": min(1.0, left / DECAY)}
+    return peak * max(0.005, factors[settings.schedule])
+
+
+def rate_for(batch_size: int, total: int) -> float:
+    """The highest rate, from the sweep in benchmarks: a larger batch has a gradient that can be trusted further, and a
+    short run has no time for small steps."""
+    return 2e-3 * math.sqrt(min(1.0, batch_size / 256)) * min(2.0, max(1.0, math.sqrt(4000 / total)))
 
 
 @contextmanager

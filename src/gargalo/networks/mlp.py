@@ -12,7 +12,7 @@ from gargalo.networks.sizes import Size, check_width
 from gargalo.registry import network
 from gargalo.spec import DataSpec
 
-WIDTHS: dict[Size, int] = {"tiny": 64, "small": 256, "base": 512, "large": 1024}
+WIDTHS: dict[Size, int] = {"tiny": 64, "small": 128, "base": 256, "large": 512}
 MAX_DEPTH = 64
 
 

@@ -37,7 +37,7 @@ EVALUATIONS = 25  # in a run, at the most: more would cost more than they tell
 COMPILE_FROM = 120.0  # seconds of a run: compiling takes about ten of them
 COMPILE_GAIN = 1.1  # times as fast, before compiled steps are taken
 TRIAL = 1.0  # seconds
-MIN_STEPS = 3000  # of a run whose budget nobody named
+STEPS, EPOCHS = 12_000, (10, 300)  # of a run whose budget nobody named
 SETTINGS = {field.name for field in dataclasses.fields(Settings)}
 
 
@@ -274,11 +274,11 @@ def _configured(
 
 def _resolve(settings: Settings, examples: int) -> Settings:
     """Fills in what the user left to us: a batch that makes at least some steps an epoch, a budget that trains."""
-    batch = settings.batch_size or max(16, min(128, 2 ** int(math.log2(max(2, examples / 16)))))
+    batch = settings.batch_size or max(16, min(256, 2 ** int(math.log2(max(2, examples / 16)))))
     batch = min(batch, examples)
     epochs = settings.epochs
     if epochs is None and settings.time is None:
-        epochs = max(20, math.ceil(MIN_STEPS / max(1, examples // batch)))
+        epochs = max(EPOCHS[0], min(EPOCHS[1], math.ceil(STEPS / max(1, examples // batch))))
     return dataclasses.replace(settings, batch_size=batch, epochs=epochs)
 
 

@@ -1,0 +1,85 @@
+"""How a model is run: what is decided by rule, and that it is kept."""
+
+import dataclasses
+
+import pytest
+import torch
+from torch import nn
+
+import gargalo
+from gargalo import acceleration, checkpoint
+from gargalo.acceleration import Plan
+from gargalo.verbs import train as orchestration
+
+CPU = torch.device("cpu")
+
+
+def test_precision_is_what_was_asked_for():
+    assert acceleration.plan_for(nn.Linear(1, 1), CPU, "bfloat16") == Plan(bfloat16=True, channels_last=False)
+    assert acceleration.plan_for(nn.Conv2d(1, 1, 1), CPU, "float32") == Plan(bfloat16=False, channels_last=True)
+
+
+@pytest.mark.parametrize(
+    ("model", "gains"),
+    [
+        (nn.Linear(2, 2), True),
+        (nn.Sequential(*[nn.Conv2d(2, 2, 3) for _ in range(8)]), True),
+        (nn.Sequential(*[nn.Conv2d(2, 2, 3) for _ in range(7)]), False),
+        (nn.Sequential(*[nn.Conv2d(2, 2, 3, stride=2) for _ in range(8)]), False),
+        (nn.Sequential(*[nn.Conv2d(2, 2, 3) for _ in range(8)], nn.MaxPool2d(2)), False),
+    ],
+)
+def test_a_trial_of_compiling_is_for_dense_and_deep_nets(model, gains):
+    assert acceleration.may_gain_from_compiling(model) == gains
+
+
+def test_channels_last_weights_and_moments_survive_a_checkpoint(tmp_path):
+    run = tmp_path / "run"
+    options = {"network": "convnet:width=8", "epochs": 1, "save_every": 1e9}
+    gargalo.train("autoencoder", "digits", run, **options)
+    config, folder = checkpoint.read(run)
+    with orchestration.seeded(0):
+        model, objective = checkpoint.build(config)
+    plan = Plan(**config["plan"])
+    assert plan.channels_last
+    state = orchestration.TrainState(model, objective, orchestration.Settings(**config["settings"]), 1, plan)
+    state.restore(checkpoint.load_state(folder), config["progress"])
+    optimizer = state.optimizers["model"]
+    for parameter, moments in optimizer.state.items():
+        assert moments["exp_avg"].stride() == parameter.stride()
+    assert any(p.dim() == 4 and not p.is_contiguous() for p in optimizer.state)
+    for name, tensor in state.tensors().items():
+        assert torch.equal(tensor, checkpoint.load_state(folder)[name]), name
+
+
+def test_compiled_steps_are_taken_when_asked_for_and_resumed_the_same(tmp_path):
+    options = {"network": "mlp:width=16,depth=0", "latent_dim": 2, "epochs": 2, "batch_size": 256, "compile": "on"}
+    whole = gargalo.train("vae", "digits", tmp_path / "whole", **options)
+    assert whole.config["plan"]["compiled"]
+    assert "times as fast" in whole.config["plan"]["note"]
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(step):
+        if step["number"] == 7:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        gargalo.train("vae", "digits", tmp_path / "cut", **options, save_every=0.0, progress=stop)
+    resumed = gargalo.resume(tmp_path / "cut")
+    for ours, theirs in zip(resumed.net.parameters(), whole.net.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_a_model_that_cannot_be_compiled_is_trained_plainly_and_that_is_said(tmp_path, monkeypatch):
+    def fail(module):
+        raise RuntimeError("no compiler here\nand more")
+
+    monkeypatch.setattr(acceleration, "compiled", fail)
+    monkeypatch.setattr(orchestration, "COMPILE_FROM", 0.0)
+    model = gargalo.train("vae", "digits", tmp_path / "run", epochs=1)
+    assert gargalo.show(model)["plan"]["note"] == "not compiled: no compiler here"
+    assert not dataclasses.replace(Plan(**model.config["plan"]), note="").compiled
+    with pytest.raises(ValueError, match="cannot be compiled here: no compiler"):
+        gargalo.train("vae", "digits", tmp_path / "other", epochs=1, compile="on")
