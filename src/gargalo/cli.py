@@ -31,6 +31,7 @@ Labels = Annotated[
     list[int] | None, typer.Option("--label", help="Class number, for conditional models: one for all, or one each.")
 ]
 Files = Annotated[list[Path], typer.Argument(help="Pictures, or folders of them.")]
+EMBEDDED_AT_ONCE = 4096  # rows that are in memory together: the data may be a file larger than it
 
 
 class Methods(TyperGroup):
@@ -176,7 +177,8 @@ def embed(run: Run, data: Annotated[str, typer.Argument(help="Data as for `train
     from gargalo.data import open_source
 
     model, source = gargalo.load(run), open_source(data)
-    codes = gargalo.embed(model, source.values, labels=source.labels)
+    parts = map(source.gather, source.indices("all").split(EMBEDDED_AT_ONCE))
+    codes = np.concatenate([gargalo.embed(model, part.target, labels=part.condition) for part in parts])
     extra = {} if source.labels is None else {"labels": source.labels.numpy()}
     with _replacing(out) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, z=codes, names=np.array(source.names), **extra)  # type: ignore[arg-type]

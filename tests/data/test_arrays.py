@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from gargalo.data import open_source
 from gargalo.errors import DataError
@@ -131,3 +133,31 @@ def test_bad_tables_are_explained(tmp_path: Path, text: str, reason: str) -> Non
     path.write_text(text)
     with pytest.raises(DataError, match=reason):
         open_source(str(path))
+
+
+@pytest.mark.parametrize("shape", [(60, 9, 8), (60, 9, 8, 3), (60, 3, 9, 8)])
+def test_large_arrays_are_mapped_and_read_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...]
+) -> None:
+    path = saved(tmp_path, DRAWN.integers(0, 256, shape, np.uint8))
+    whole = open_source(path)
+    monkeypatch.setenv("GARGALO_MEMORY_LIMIT", "100")
+    mapped = open_source(path)
+    assert whole.release is None
+    assert mapped.release is not None
+    index = torch.tensor([3, 59, 3, 0])
+    assert torch.equal(mapped.gather(index).target, whole.gather(index).target)
+    assert torch.equal(mapped.indices("train"), whole.indices("train"))
+    mapped.gather(index).target.zero_()  # a batch may be changed, the file not
+    assert torch.equal(open_source(path).gather(index).target, whole.gather(index).target)
+
+
+def test_memory_is_given_back_after_each_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(tmp_path, np.zeros((2000, 100, 100), np.uint8))
+    monkeypatch.setenv("GARGALO_MEMORY_LIMIT", "100")
+    mapped, released = open_source(path), []
+    give_back = mapped.release
+    assert give_back is not None
+    noted = dataclasses.replace(mapped, release=lambda: (released.append(1), give_back())[1])
+    noted.gather(torch.arange(2000))
+    assert len(released) == 2  # of 1,024 rows at the most

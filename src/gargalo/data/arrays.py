@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv as csv_reader
 import io
+import sys
 import zipfile
 import zlib
+from collections.abc import Callable
 from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from gargalo.data import cache
 from gargalo.data.source import Source
 from gargalo.errors import DataError
 from gargalo.registry import source
@@ -39,11 +42,12 @@ def npy(*, path: str, key: str | None = None) -> Source:
     uint8, or floats in [0, 1], of shape ``[N, H, W]``, ``[N, H, W, C]`` or ``[N, C, H, W]`` are pictures;
     numbers ``[N, D]`` are vectors, standardized by column. Of several arrays in a .npz, ``key`` names
     the one to use; an array called ``y`` or ``labels`` of length N gives class numbers or names.
+    A .npy of uint8 that is larger than ``cache.memory_limit()`` stays on disk and is read as it is needed.
 
     Raises DataError where the file is damaged or holds nothing of these.
     """
     file = Path(path).expanduser()
-    arrays = _load(file, key)
+    arrays, release = _load(file, key)
     labels = next((arrays.pop(name) for name in LABEL_NAMES if name in arrays and name != key), None)
     chosen = _choose(arrays, key, path)
     values = arrays[chosen]
@@ -55,6 +59,8 @@ def npy(*, path: str, key: str | None = None) -> Source:
         with np.errstate(over="ignore"):  # what overflows becomes infinite, and is refused
             return _table(path, values.astype(np.float32), classes, numbers)
     pixels = _pictures(values, path)
+    if release is None:
+        pixels = np.ascontiguousarray(pixels)
     spec = DataSpec(
         "image",
         pixels.shape[1:],
@@ -62,7 +68,7 @@ def npy(*, path: str, key: str | None = None) -> Source:
         num_classes=len(classes),
         class_names=classes,
     )
-    return Source(path, spec, torch.from_numpy(pixels), numbers)
+    return Source(path, spec, torch.from_numpy(pixels), numbers, release=release)
 
 
 @source
@@ -117,19 +123,26 @@ def _table(path: str, values: Array, classes: tuple[str, ...], labels: torch.Ten
     return Source(path, spec, torch.from_numpy(np.ascontiguousarray(values)), labels)
 
 
-def _load(file: Path, key: str | None) -> dict[str, Array]:
-    """The arrays of a file that may be wanted, by name; the headers are checked before anything is read."""
+def _load(file: Path, key: str | None) -> tuple[dict[str, Array], Callable[[], None] | None]:
+    """The arrays of a file that may be wanted, by name; the headers are checked before anything is read.
+
+    The function is there where the array is mapped, see `gargalo.data.cache.mapped`.
+    """
     if not file.is_file():
         raise DataError(f"No file is called {file}.")
     try:
         if not zipfile.is_zipfile(file):
             if key is not None:
                 raise DataError(f"{file} holds one array; key={key!r} is for a .npz file.")
+            name, size = "" if file.stem in LABEL_NAMES else file.stem, file.stat().st_size
             with file.open("rb") as stream:
-                _check_header(_header(stream), file.name, file.stat().st_size)
-            return {file.stem if file.stem not in LABEL_NAMES else "": np.load(file, allow_pickle=False)}
+                header = _header(stream)
+            large = header.dtype == np.uint8 and size > cache.memory_limit()
+            _check_header(header, file.name, size, sys.maxsize if large else MAX_BYTES)
+            array, release = cache.mapped(file) if large else (np.load(file, allow_pickle=False), None)
+            return {name: array}, release
         with zipfile.ZipFile(file) as archive:
-            return {name: _read_member(archive, info) for name, info in _wanted(archive, key).items()}
+            return {name: _read_member(archive, info) for name, info in _wanted(archive, key).items()}, None
     except BAD_READS as error:
         raise DataError(f"{file} is not a readable .npy or .npz file: {error}") from error
 
@@ -162,13 +175,13 @@ def _header(stream: Any) -> Header:
     return Header(tuple(shape), dtype)
 
 
-def _check_header(header: Header, name: str, size: int) -> None:
+def _check_header(header: Header, name: str, size: int, limit: int = MAX_BYTES) -> None:
     """DataError where the array holds objects, or its header promises more than there is or than we read."""
     if header.dtype.hasobject:
         raise DataError(f"{name} holds Python objects, which are not loaded. Save plain numbers.")
     promised = prod(header.shape) * header.dtype.itemsize
-    if promised > MAX_BYTES:
-        raise DataError(f"{name} has {promised:,} bytes; at most {MAX_BYTES:,} are read.")
+    if promised > limit:
+        raise DataError(f"{name} has {promised:,} bytes; at most {limit:,} are read.")
     if not promised <= size <= promised + 65536:
         raise DataError(f"{name} is damaged: its header promises {promised:,} bytes, {size:,} are there.")
 
@@ -214,7 +227,7 @@ def _pictures(values: Array, path: str) -> npt.NDArray[np.uint8]:
         values = values.transpose(0, 3, 1, 2)
     elif values.shape[1] not in (1, 3, 4) or values.shape[3] in (1, 3, 4):
         raise DataError(f"{path}: cannot tell which of {values.shape} are the 1, 3 or 4 channels.")
-    return np.ascontiguousarray(values)
+    return values
 
 
 def _classes(labels: Array, count: int, path: str) -> tuple[tuple[str, ...], torch.Tensor]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import mmap
 import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -20,15 +22,19 @@ from torch import Tensor
 
 from gargalo.errors import DataError
 
-MEMORY_LIMIT = 1 << 30  # bytes; what is larger stays on disk and is mapped
+MEMORY_LIMIT = 1 << 29  # bytes; what is larger stays on disk and is mapped
 VERSION = 1  # of the rules by which files become pixels: a new number makes every entry stale
 
 
 class Entry(NamedTuple):
-    """Decoded pictures uint8 ``[N, C, H, W]`` and what else is known of them, as JSON keeps it."""
+    """Decoded pictures uint8 ``[N, C, H, W]`` and what else is known of them, as JSON keeps it.
+
+    ``release`` is there where they are mapped, see `mapped`.
+    """
 
     values: Tensor
     facts: dict[str, Any]
+    release: Callable[[], None] | None = None
 
 
 def cache_folder() -> Path:
@@ -41,7 +47,7 @@ def cache_folder() -> Path:
 
 
 def memory_limit() -> int:
-    """``$GARGALO_MEMORY_LIMIT`` in bytes, 1 GiB where it is not set; DataError where it is no number."""
+    """``$GARGALO_MEMORY_LIMIT`` in bytes, 512 MiB where it is not set; DataError where it is no number."""
     text = os.environ.get("GARGALO_MEMORY_LIMIT", str(MEMORY_LIMIT))
     try:
         return int(text)
@@ -124,12 +130,34 @@ def load(key: str) -> Entry | None:
         if size != note["bytes"]:
             return None
         if size > limit:  # reading all of it to check it would undo the point of mapping it
-            return Entry(torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False)), facts)
+            values, release = mapped(path)
+            return Entry(torch.from_numpy(values), facts, release)
         if _digest(path) != note["digest"]:
             return None
         return Entry(torch.from_numpy(np.load(path, allow_pickle=False)), facts)
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def mapped(path: Path) -> tuple[npt.NDArray[Any], Callable[[], None]]:
+    """The array of a .npy file as a view of the file, and a function that gives back the memory of what was read.
+
+    A page that was read counts as this process's memory until then, so that one pass would fill it with the file.
+    Nothing may be written to the array. Raises ValueError or OSError where the file is damaged.
+    """
+    with path.open("rb") as stream:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read(stream)
+        # torch asks for memory that may be written; copied on writing, it never reaches the file
+        file = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
+        array = np.frombuffer(file, dtype, math.prod(shape), stream.tell())
+
+    def release() -> None:
+        if hasattr(mmap, "MADV_DONTNEED"):
+            file.madvise(mmap.MADV_DONTNEED)
+
+    return array.reshape(shape, order="F" if fortran else "C"), release
 
 
 def _digest(path: Path) -> str:

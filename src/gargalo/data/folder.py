@@ -90,7 +90,7 @@ def folder(
         kind="image", shape=shape, likelihood=likelihood_for(shape[0]),
         num_classes=len(class_names), class_names=class_names, fit=fit,
     )  # fmt: skip
-    return Source(path, spec, entry.values, labels=numbers, names=names, skipped=skipped)
+    return Source(path, spec, entry.values, numbers, names=names, skipped=skipped, release=entry.release)
 
 
 def likelihood_for(channels: int) -> str:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from gargalo.errors import DataError
 from gargalo.spec import DataSpec
 
+AT_ONCE = 1024  # rows that are read together where the data may be a file larger than the memory
 MAX_VALIDATION = 2000  # enough to compare two moments of one training; the others serve better as examples
 
 Part = Literal["train", "validation", "test", "all"]
@@ -47,12 +51,19 @@ class Source:
     test: Tensor | None = None  # [N], bool
     names: tuple[str, ...] = field(default=(), repr=False)  # of the files, where there are files
     skipped: tuple[Skipped, ...] = field(default=(), repr=False)
+    release: Callable[[], None] | None = field(default=None, repr=False)  # of what was read from a mapped file
 
     def __len__(self) -> int:
         return len(self.values)
 
     def gather(self, index: Tensor) -> Example:
-        return Example(self.values[index], None if self.labels is None else self.labels[index])
+        values = torch.empty(len(index), *self.spec.shape, dtype=self.values.dtype)
+        for start in range(0, len(index), AT_ONCE):
+            rows = index[start : start + AT_ONCE]
+            torch.index_select(self.values, 0, rows, out=values[start : start + AT_ONCE])
+            if self.release is not None:
+                self.release()
+        return Example(values, None if self.labels is None else self.labels[index])
 
     def indices(self, part: Part = "all") -> Tensor:
         """Row numbers of a part, ascending.
@@ -71,26 +82,27 @@ class Source:
         return index
 
     @cached_property
+    def digests(self) -> npt.NDArray[np.uint64]:
+        """A number ``[N]`` for each row that depends on nothing but its content."""
+        found = np.empty(len(self), np.uint64)
+        for rows in torch.arange(len(self)).split(AT_ONCE):
+            values = self.gather(rows).target.flatten(1).numpy()
+            found[rows] = [int.from_bytes(hashlib.blake2b(row, digest_size=8).digest(), "big") for row in values]
+        return found
+
+    @cached_property
     def _groups(self) -> Tensor:
-        return _assign(content_digests(self.values), self.test)
+        return _assign(self.digests, self.test)
 
 
-def content_digests(values: Tensor) -> list[bytes]:
-    """Eight bytes for each row that depend on nothing but its content."""
-    digests: list[bytes] = []
-    for part in values.split(1024):  # values may be a view of a file larger than the memory
-        rows = part.reshape(len(part), -1).contiguous().numpy()
-        digests += [hashlib.blake2b(row, digest_size=8).digest() for row in rows]
-    return digests
-
-
-def _assign(digests: list[bytes], official: Tensor | None) -> Tensor:
+def _assign(digests: npt.NDArray[np.uint64], official: Tensor | None) -> Tensor:
     """0, 1 or 2 for each row: train, validation, test; -1 for a copy of an official test row found outside it."""
-    tested = torch.zeros(len(digests), dtype=torch.bool) if official is None else official
-    kept_out = {digest for digest, is_test in zip(digests, tested.tolist(), strict=True) if is_test}
-    unique = sorted(set(digests) - kept_out)
+    tested = np.zeros(len(digests), np.bool_) if official is None else official.numpy()
+    unique = np.setdiff1d(digests, digests[tested])
     tenth = -(-len(unique) // 10) if len(unique) >= 3 else 0
     validation = min(tenth, MAX_VALIDATION)
     held_out = validation + (0 if official is not None else tenth)
-    group = {digest: 1 if rank < validation else 2 if rank < held_out else 0 for rank, digest in enumerate(unique)}
-    return torch.tensor([2 if t else group.get(d, -1) for d, t in zip(digests, tested.tolist(), strict=True)])
+    rank = np.searchsorted(unique, digests)
+    group = np.where(rank < validation, 1, np.where(rank < held_out, 2, 0))
+    copies = np.isin(digests, digests[tested])
+    return torch.from_numpy(np.where(tested, 2, np.where(copies, -1, group)))

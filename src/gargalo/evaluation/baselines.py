@@ -5,14 +5,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-MAX_FIT = 60_000
+MAX_FIT, MAX_FIT_NUMBERS = 60_000, 60_000 * 784  # examples, and numbers in them, that a baseline is fitted to
+
+
+def enough(index: Tensor, numbers: int) -> Tensor:
+    """As many of the rows as a baseline is fitted to, where each holds so many numbers."""
+    return index[: min(MAX_FIT, MAX_FIT_NUMBERS // numbers)]
 
 
 def pca(train: Tensor, test: Tensor, components: int) -> Tensor | None:
     """``test`` through as many principal components as a code has numbers; None where there are not that many."""
     from sklearn.decomposition import PCA
 
-    flat, held_out = train[:MAX_FIT].flatten(1).numpy(), test.flatten(1).numpy()
+    flat, held_out = train.flatten(1).numpy(), test.flatten(1).numpy()
     if components > min(flat.shape):
         return None
     fitted = PCA(components, svd_solver="auto", random_state=0).fit(flat)

@@ -19,13 +19,14 @@ from gargalo.model import Batch, LatentModel
 from gargalo.training import seeded
 
 MAX_RIDGE_INPUT = 4096
+MAX_ROWS = 10_000  # more would not move a figure, and all of them are kept in memory
 
 
 def measure(
     model: TrainedModel, source: Source, part: Part, *, samples: int, limit: int | None, seed: int
 ) -> dict[str, Any]:
     """The dictionary that `gargalo.evaluate` returns."""
-    index = source.indices(part)[:limit]
+    index = source.indices(part)[: limit or MAX_ROWS]
     feed = Feed(source, index, 250, model.corruption, seed=seed)
     with torch.no_grad(), seeded(derive(seed, "evaluate")):
         outputs, targets, inputs, figures = _pass(model.net, feed.in_order(), samples)
@@ -99,7 +100,8 @@ def compare(outputs: Tensor, targets: Tensor, pixels: bool) -> dict[str, Any]:
 
 def _baselines(model: TrainedModel, feed: Feed, inputs: Tensor, targets: Tensor, pixels: bool) -> dict[str, Any]:
     """PCA at the same code size, the mean, the floor; for a corrupted input also the best linear map."""
-    train = feed.source.spec.scaled(feed.source.gather(feed.index[: baselines.MAX_FIT]).target)
+    feed = replace(feed, index=baselines.enough(feed.index, model.spec.numbers))
+    train = feed.source.spec.scaled(feed.source.gather(feed.index).target)
     projected = baselines.pca(train, targets, model.latent_dim)
     table: dict[str, Any] = {
         "pca": None if projected is None else compare(projected, targets, pixels),
@@ -107,7 +109,7 @@ def _baselines(model: TrainedModel, feed: Feed, inputs: Tensor, targets: Tensor,
         "floor": compare(targets, targets, pixels),
     }
     if model.corruption != "none" and inputs[0].numel() <= MAX_RIDGE_INPUT:
-        pairs = list(replace(feed, index=feed.index[: baselines.MAX_FIT]).in_order())
+        pairs = list(feed.in_order())
         x, y = torch.cat([p.input for p in pairs]), torch.cat([p.target for p in pairs])
         table["linear"] = compare(baselines.ridge(x, y, inputs, model.spec.shape), targets, pixels)
         if inputs.shape == targets.shape:

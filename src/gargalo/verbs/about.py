@@ -42,7 +42,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Held-out figures with PCA at the same code size, the mean and the floor beside them.
 
-    ``data`` is the training data's name unless given; ``samples`` is the K of the importance-weighted NLL.
+    ``data`` is the training data's name unless given; ``samples`` is the K of the importance-weighted NLL;
+    ``limit`` is the most rows that are looked at, 10,000 unless given.
     Keys: data, split, n, mse, bce, psnr, ssim, elbo, nll, kl, active_units, baselines; None where one does not
     apply. ``verdict`` says in words how the model does beside PCA.
     """
