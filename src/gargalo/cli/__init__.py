@@ -1,0 +1,33 @@
+"""The command line: reads files into arrays, calls a verb, writes what comes back. torch is imported inside commands.
+
+Data go to stdout, talk to stderr. A user's mistake ends with one message and status 2.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from gargalo.cli import about, latent, training  # imported so that their commands join
+from gargalo.cli.app import app
+from gargalo.cli.console import say
+
+__all__ = ["about", "app", "latent", "main", "training"]
+
+
+def main() -> None:
+    """The console command: a user's mistake is one line and status 2; a traceback is ours to mend."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        say("Stopped. What was done is saved; go on with `gargalo resume RUN`.")
+        sys.exit(130)
+    except (ValueError, TypeError, OSError) as error:
+        if isinstance(error, TypeError) and "posterior" not in str(error):
+            raise
+        say(f"Error: {error}")
+        sys.exit(2)
+    except Exception as error:
+        if type(error).__module__ != "gargalo.errors" and type(error).__name__ != "DivergenceError":
+            raise
+        say(f"Error: {error}")
+        sys.exit(2)

@@ -1,0 +1,78 @@
+"""Commands that tell: evaluate, show, report, list, doctor."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from gargalo.cli.app import AsJson, Run, app
+from gargalo.cli.console import show_text
+
+
+@app.command()
+def evaluate(
+    run: Run,
+    data: Annotated[str | None, typer.Argument(help="Other data than it was trained on.")] = None,
+    split: Annotated[str, typer.Option(help="test, validation, train or all.")] = "test",
+    samples: Annotated[int, typer.Option(help="The K of the importance-weighted NLL.")] = 50,
+    limit: Annotated[int | None, typer.Option(help="Use at most so many examples.")] = None,
+    seed: int = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Held-out figures with honest baselines beside them."""
+    import gargalo
+
+    if split not in ("train", "validation", "test", "all"):
+        raise ValueError(f"split={split!r} must be one of train, validation, test, all.")
+    result = gargalo.evaluate(gargalo.load(run), data, split=split, samples=samples, limit=limit, seed=seed)  # type: ignore[arg-type]
+    if as_json:
+        show_text(json.dumps(result))
+        return
+    names = ("mse", "bce", "psnr", "ssim")
+    lines = [f"{'':12}" + "".join(f"{n:>10}" for n in names)]
+    for name, row in {"this model": result, **{k: v for k, v in result["baselines"].items() if v}}.items():
+        lines.append(f"{name:12}" + "".join(f"{'' if row[n] is None else format(row[n], '.5g'):>10}" for n in names))
+    lines += [f"{key}: {result[key]:.5g}" for key in ("elbo", "nll", "kl", "active_units") if result[key] is not None]
+    show_text("\n".join([f"{result['data']}, {result['split']}, {result['n']:,} examples", *lines, result["verdict"]]))
+
+
+@app.command()
+def show(run: Run) -> None:
+    """What a model is, as JSON."""
+    import gargalo
+
+    show_text(json.dumps(gargalo.show(gargalo.load(run)), indent=2))
+
+
+@app.command()
+def report(run: Run, split: str = "test") -> None:
+    """Write one HTML page about a run, and print its path."""
+    import gargalo
+
+    show_text(str(gargalo.report(run, split=split)))
+
+
+@app.command(name="list")
+def list_(
+    kind: Annotated[
+        str, typer.Argument(help="methods, data, networks, likelihoods, corruptions, augmentations or priors.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Names that can be used, with one line each."""
+    import gargalo
+
+    found = gargalo.available(kind)
+    shown = (f"{name.replace('_', '-'):22} {line}" for name, line in found.items())
+    show_text(json.dumps(found) if as_json else "\n".join(shown))
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """What this machine offers: torch, device, threads, bfloat16, optional parts."""
+    import gargalo
+
+    found = gargalo.doctor()
+    show_text(json.dumps(found) if as_json else "\n".join(f"{key:14} {value}" for key, value in found.items()))
