@@ -230,11 +230,12 @@ def train(state: TrainState, batches: Iterable[Batch], settings: Settings) -> It
 def _turn(state: TrainState, forward: Any, player: str, batch: Batch, lr: float, settings: Settings) -> Loss | None:
     """One player's step; None where it was not finite and was left out."""
     optimizer = state.optimizers[player]
-    optimizer.zero_grad(set_to_none=True)
+    for parameter in state.groups[player]:
+        parameter.grad = None
     with acceleration.autocast(state.plan, state.device):
         result: Loss = forward(batch, player)
     result.total.backward()
-    norm = float(nn.utils.get_total_norm([p.grad for p in state.groups[player] if p.grad is not None]))
+    norm = _norm([p.grad for p in state.groups[player] if p.grad is not None])
     if not (math.isfinite(norm) and math.isfinite(result.total.item())):
         return None
     usual = state.usual_norm[player] or norm
@@ -245,6 +246,12 @@ def _turn(state: TrainState, forward: Any, player: str, batch: Batch, lr: float,
         group["lr"] = lr
     optimizer.step()
     return result
+
+
+def _norm(gradients: list[Tensor]) -> float:
+    """Of all of them together. A dot product is twice as fast as torch's norms, but wants its numbers in a row."""
+    rows = [g.view(-1) if g.is_contiguous() else torch.linalg.vector_norm(g).view(1) for g in gradients]
+    return math.sqrt(float(torch.stack([torch.dot(row, row) for row in rows]).sum()))
 
 
 def _snapshot(state: TrainState) -> dict[str, Tensor]:
