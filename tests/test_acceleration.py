@@ -83,3 +83,13 @@ def test_a_model_that_cannot_be_compiled_is_trained_plainly_and_that_is_said(tmp
     assert not dataclasses.replace(Plan(**model.config["plan"]), note="").compiled
     with pytest.raises(ValueError, match="cannot be compiled here: no compiler"):
         gargalo.train("vae", "digits", tmp_path / "other", epochs=1, compile="on")
+
+
+def test_denormals_count_as_nothing_while_training_in_all_threads():
+    tiny = torch.full((1 << 20,), 1e-39)
+    with acceleration.flushed_denormals():
+        assert not (tiny * 0.5).any()
+        with acceleration.flushed_denormals():
+            pass
+        assert not (tiny * 0.5).any()
+    assert (tiny * 0.5).all()

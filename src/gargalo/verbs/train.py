@@ -8,6 +8,7 @@ import json
 import math
 import os
 import signal
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ import torch
 
 from gargalo import checkpoint
 from gargalo._version import __version__
-from gargalo.acceleration import Plan, may_gain_from_compiling, pick_device
+from gargalo.acceleration import Plan, flushed_denormals, may_gain_from_compiling, pick_device
 from gargalo.checkpoint import TrainedModel
 from gargalo.data import open_source
 from gargalo.data.augmentations import default_for
@@ -35,8 +36,8 @@ from gargalo.verbs.card import card
 Progress = Callable[[dict[str, Any]], None]
 EVALUATIONS = 25  # in a run, at the most: more would cost more than they tell
 COMPILE_FROM = 120.0  # seconds of a run: compiling takes about ten of them
-COMPILE_GAIN = 1.1  # times as fast, before compiled steps are taken
-TRIAL = 1.0  # seconds
+COMPILE_GAIN = 1.02  # times as fast, before compiled steps are taken: once tried, the compiling is paid for
+TRIAL, TURNS = 1.2, 3  # seconds for each contender, in so many turns, as a machine's speed drifts
 STEPS, EPOCHS = 12_000, (10, 300)  # of a run whose budget nobody named
 SETTINGS = {field.name for field in dataclasses.fields(Settings)}
 
@@ -133,6 +134,7 @@ class _Job:
             model, objective = checkpoint.build(self.config)
         return TrainState(model, objective, self.settings, total_steps, plan)
 
+    @flushed_denormals()
     def prepare(self) -> tuple[Plan, int]:
         """How to take steps and how many of them the budget holds, found by timing some that are thrown away."""
         settings, begin = self.settings, time.perf_counter()
@@ -141,10 +143,10 @@ class _Job:
         plan = fresh.plan
         undecided = settings.compile == "auto" and may_gain_from_compiling(fresh.learner.model)
         if settings.time is None:
-            expected = steps_asked * self._step_time(plan, 0.0) if undecided else 0.0
+            expected = steps_asked * self._step_times([plan], 0.0)[0] if undecided else 0.0
             return self._try_compiled(plan, expected)[0], steps_asked
         plan, step_time = self._try_compiled(plan, settings.time if undecided else 0.0)
-        step_time = step_time or self._step_time(plan, min(4.0, 0.05 * settings.time))
+        step_time = step_time or self._step_times([plan], min(4.0, 0.05 * settings.time))[0]
         overhead = EVALUATIONS * self._evaluation_time(plan) + (time.perf_counter() - begin)
         return plan, max(10, int((settings.time - overhead) / step_time))
 
@@ -154,31 +156,35 @@ class _Job:
         wanted = self.settings.compile
         if wanted == "off" or (wanted == "auto" and expected < COMPILE_FROM):
             return plan, None
-        step_time = self._step_time(plan, TRIAL)
         compiled = dataclasses.replace(plan, compiled=True)
         try:
-            faster = self._step_time(compiled, TRIAL)
+            step_time, faster = self._step_times([plan, compiled], TRIAL)
         except Exception as error:
             if wanted == "on":
                 raise ValueError(f"compile='on': this model cannot be compiled here: {error}") from error
             # A compiler may fail in any way; plain steps work all the same, and `show` tells.
             reason = str(error).strip().partition("\n")[0]
-            return dataclasses.replace(plan, note=f"not compiled: {reason}"), step_time
+            return dataclasses.replace(plan, note=f"not compiled: {reason}"), None
         gain = step_time / faster
         chosen = compiled if wanted == "on" or gain >= COMPILE_GAIN else plan
         note = f"compiled steps were {gain:.2f} times as fast in a trial"
         return dataclasses.replace(chosen, note=note), faster if chosen.compiled else step_time
 
-    def _step_time(self, plan: Plan, seconds: float) -> float:
-        """Seconds a step, measured for so many seconds."""
-        stream = steps(self.new_state(1 << 40, plan), self.feed.batches(), self.settings)
-        for _ in range(5):
-            next(stream)
-        start, count = time.perf_counter(), 0
-        while time.perf_counter() - start < seconds or count < 3:
-            next(stream)
-            count += 1
-        return (time.perf_counter() - start) / count
+    def _step_times(self, plans: list[Plan], seconds: float) -> list[float]:
+        """Seconds a step under each plan, the median of turns, measured for so many seconds each."""
+        streams = [steps(self.new_state(1 << 40, plan), self.feed.batches(), self.settings) for plan in plans]
+        for stream in streams:
+            for _ in range(5):
+                next(stream)
+        turns: list[list[float]] = [[] for _ in plans]
+        for _ in range(TURNS):
+            for stream, taken in zip(streams, turns, strict=True):
+                start, count = time.perf_counter(), 0
+                while time.perf_counter() - start < seconds / TURNS or not count:
+                    next(stream)
+                    count += 1
+                taken.append((time.perf_counter() - start) / count)
+        return [statistics.median(taken) for taken in turns]
 
     def _evaluation_time(self, plan: Plan) -> float:
         state = self.new_state(1, plan)
@@ -187,6 +193,7 @@ class _Job:
         validate(state, self.validation.in_order(), self.settings)
         return time.perf_counter() - start
 
+    @flushed_denormals()
     def go(self, state: TrainState) -> None:
         """Steps to the end: evaluates, saves, reports; saves and leaves on a signal."""
         every = max(self.feed.steps_per_epoch, math.ceil(state.total_steps / EVALUATIONS))
