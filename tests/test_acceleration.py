@@ -93,3 +93,9 @@ def test_denormals_count_as_nothing_while_training_in_all_threads():
             pass
         assert not (tiny * 0.5).any()
     assert (tiny * 0.5).all()
+
+
+def test_the_quick_rectifier_is_a_rectifier():
+    x = torch.tensor([-2.0, -0.0, 0.0, 3.5, float("inf"), float("-inf")])
+    quick = acceleration.QuickReLU()
+    assert quick(x.bfloat16()).tolist() == quick(x).tolist() == [0, 0, 0, 3.5, float("inf"), 0]

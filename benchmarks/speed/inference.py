@@ -1,72 +1,130 @@
-"""Decoding beside plain torch: ``python -m benchmarks.speed.inference`` writes the rows g of speed.json.
+"""Encoding and decoding beside plain torch: ``python -m benchmarks.speed.inference`` writes the rows g of speed.json.
 
-Everything runs in one process, in turns, as nobody else's code is needed.
+Each contender is a process of its own, ``python -m benchmarks.speed.inference NAME ROWS``, and works in turns.
 """
 
 from __future__ import annotations
 
-import time
+import os
+import sys
 from collections.abc import Callable
-from statistics import median
+from contextlib import ExitStack
 from typing import Any
 
 import torch
 
 from benchmarks.results import Row, write
 from benchmarks.speed import ours
-from gargalo import acceleration
-from gargalo.checkpoint import TrainedModel
-from gargalo.spec import DataSpec
-from gargalo.verbs.latent import decode, embed
+from benchmarks.speed.__main__ import FOLDER
+from benchmarks.speed.referee import Contender, compete
+from benchmarks.speed.stopwatch import Stopwatch
 
-SPEC = DataSpec("image", (1, 28, 28), (1, 28, 28), "bernoulli", "convnet")
+Work = Callable[[], Any]
 
 
-def race(works: list[Callable[[], Any]], rounds: int = 9, seconds: float = 0.5) -> list[float]:
-    """Median seconds of a call of each, in turns."""
-    taken: list[list[float]] = [[] for _ in works]
-    for work in works:
-        work()
-    for _ in range(rounds):
-        for work, list_ in zip(works, taken, strict=True):
-            start, count = time.perf_counter(), 0
-            while time.perf_counter() - start < seconds:
-                work()
-                count += 1
-            list_.append((time.perf_counter() - start) / count)
-    return [median(list_) for list_ in taken]
+def plain(rows: int) -> tuple[Work, Work]:
+    """Decoding and encoding as torch does it when it is left alone: float32, one call."""
+    net, _ = ours.keras_example()
+    net.eval().requires_grad_(False)
+    z, x = torch.randn(rows, 2), torch.rand(rows, 1, 28, 28)
+    return lambda: net.decode(z).mode, lambda: net.encode(x).mode
+
+
+def loaded() -> Any:
+    """The model as `gargalo.load` gives it."""
+    import tempfile
+
+    import gargalo
+    from gargalo.registry import method
+
+    def contender(spec: Any, *, latent_dim: int = 2) -> tuple[Any, Any]:
+        """The shape that is raced."""
+        return ours.keras_example()
+
+    method(contender)
+    with tempfile.TemporaryDirectory() as folder:
+        gargalo.train("contender", str(FOLDER / "mnist.npy"), folder, time=2.0)
+        return gargalo.load(folder)
+
+
+def verbs(rows: int) -> tuple[Work, Work]:
+    """Decoding and encoding by the verbs, from numbers to bytes and back."""
+    import gargalo
+
+    model = loaded()
+    z, x = torch.randn(rows, 2).numpy(), torch.randint(0, 256, (rows, 1, 28, 28), dtype=torch.uint8).numpy()
+    return lambda: gargalo.decode(model, z), lambda: gargalo.embed(model, x)
+
+
+def bare(rows: int) -> tuple[Work, Work]:
+    """The network calls inside the verbs, without the verbs."""
+    net = loaded().net
+    z, x = torch.randn(rows, 2), torch.rand(rows, 1, 28, 28)
+    return lambda: net.decode(z).mode, lambda: net.encode(x).mode
+
+
+CONTENDERS: dict[str, Callable[[int], tuple[Work, Work]]] = {f.__name__: f for f in (plain, verbs, bare)}
+
+
+def take_turns(name: str, rows: int) -> None:
+    """The child's side."""
+    side, _, kind = name.partition("-")
+    watch = Stopwatch(float(os.environ["GARGALO_STARTED"]))
+    work = CONTENDERS[side](rows)[kind == "encode"]
+    with torch.inference_mode():
+        while True:
+            work()
+            watch.tick(rows)
+
+
+def race(rows: int, *names: str) -> dict[str, float]:
+    """Median calls' rows a second of each."""
+    with ExitStack() as stack:
+        found = {
+            name: stack.enter_context(
+                Contender(
+                    name,
+                    [sys.executable, "-m", "benchmarks.speed.inference", name, str(rows)],
+                    FOLDER / f"inference-{name}.log",
+                )
+            )
+            for name in names
+        }
+        compete(list(found.values()), 7, 2.0)
+    return {name: contender.rate for name, contender in found.items()}
 
 
 def main() -> None:
-    plain, objective = ours.keras_example()
-    plain.eval().requires_grad_(False)
-    net, _ = ours.keras_example()
-    net.load_state_dict(plain.state_dict())
-    net.eval().requires_grad_(False)
-    acceleration.arrange(net, acceleration.plan_for(net, torch.device("cpu"), "float32"))
-    config = {"spec": SPEC.to_json(), "method": "keras_example", "arguments": {"latent_dim": 2}}
-    model = TrainedModel(net, objective, config)
-    rows: list[Row] = []
+    results: list[Row] = []
     for n in (1, 256):
-        z, x = torch.randn(n, 2), torch.randint(0, 256, (n, 1, 28, 28), dtype=torch.uint8)
-        scaled = x.float() / 255
-        with torch.inference_mode():
-            bare, verb, eager = race(
-                [lambda: net.decode(z).mode, lambda: decode(model, z), lambda: plain.decode(z).mode]  # noqa: B023
-            )
-            eager_in, verb_in = race([lambda: plain.encode(scaled).mode, lambda: embed(model, x)])  # noqa: B023
+        decode, encode = race(n, "plain-decode", "verbs-decode", "bare-decode"), race(n, "plain-encode", "verbs-encode")
         what = f"Keras' convolutional VAE, batch {n}"
-        rows += [
-            Row(f"g-decode-{n}", f"{what}: decode against plain float32", n / verb, n / eager, "images/s"),
-            Row(f"g-encode-{n}", f"{what}: embed against plain float32", n / verb_in, n / eager_in, "images/s"),
+        results += [
+            Row(
+                f"g-decode-{n}",
+                f"{what}: decode against plain float32",
+                decode["verbs-decode"],
+                decode["plain-decode"],
+                "images/s",
+            ),
+            Row(
+                f"g-encode-{n}",
+                f"{what}: embed against plain float32",
+                encode["verbs-encode"],
+                encode["plain-encode"],
+                "images/s",
+            ),
         ]
         if n == 1:
-            rows.append(Row("g-verb", f"{what}: the verb against the bare call", verb * 1e3, bare * 1e3, "ms"))
-    write("speed", rows)
-    for row in rows:
+            verb, network = 1e3 / decode["verbs-decode"], 1e3 / decode["bare-decode"]
+            results.append(Row("g-verb", f"{what}: the verb against the bare call", verb, network, "ms"))
+    write("speed", results)
+    for row in results:
         print(f"{row.id:16} {row.ours:12.3f} {row.other:12.3f} {row.ratio:8.2f} {row.unit}")
 
 
 if __name__ == "__main__":
-    acceleration.keep_freed_memory()
-    main()
+    if len(sys.argv) == 3:
+        take_turns(sys.argv[1], int(sys.argv[2]))
+    else:
+        main()

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ from gargalo.model import LatentModel
 
 DEEP = 8  # convolutions
 PROBES = 256  # codes
+LAYERS = nn.Linear, nn.Conv2d, nn.ConvTranspose2d
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -51,6 +53,16 @@ def arrange(model: nn.Module, plan: Plan) -> None:
         convolutions.swap(model)
 
 
+class QuickReLU(nn.ReLU):
+    """In place, on what nobody else sees; bfloat16 is read as whole numbers of the same sign, in a third of the time."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.dtype is not torch.bfloat16:
+            return super().forward(input)
+        input.view(torch.int16).clamp_(min=0)
+        return input
+
+
 class QuickDecoder(nn.Module):
     """A copy of a model that decodes in bfloat16. Its weights lie in bfloat16 already: casting them takes longer
     than a small batch."""
@@ -59,8 +71,12 @@ class QuickDecoder(nn.Module):
         super().__init__()
         self.model = copy.deepcopy(model)
         for module in self.model.decoder.modules():
-            if type(module) in (nn.Linear, nn.Conv2d, nn.ConvTranspose2d):  # not those that must stay in float32
+            if type(module) in LAYERS:  # not those that must stay in float32
                 module.to(torch.bfloat16)
+            elif type(module) is nn.Sequential:
+                for layer, following in pairwise(module):
+                    if type(layer) in LAYERS and type(following) is nn.ReLU:
+                        following.__class__ = QuickReLU
 
     def decode(self, z: Tensor, condition: Tensor | None = None) -> Likelihood:
         with torch.autocast(z.device.type, torch.bfloat16):

@@ -149,6 +149,7 @@ def load(path: str | Path, *, device: str = "cpu") -> TrainedModel:
         net.load_state_dict(load_file(file))
     except (ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(f"{folder} cannot be loaded: {error}") from error
+    acceleration.keep_freed_memory()
     return TrainedModel(net.to(device).eval().requires_grad_(False), objective.eval(), config, Path(path))
 
 

@@ -74,8 +74,10 @@ class DataSpec:
         """The model's values back to raw ones; pixels are rounded and cut to uint8."""
         if self.kind == "sequence":
             return values
-        raw = values.float() * values.new_tensor(self.scale) + values.new_tensor(self.offset)
-        return raw.round().clamp(0, 255).to(torch.uint8) if self.is_pixels else raw
+        raw = values.float() * values.new_tensor(self.scale, dtype=torch.float32)
+        if any(self.offset):
+            raw += values.new_tensor(self.offset, dtype=torch.float32)
+        return raw.round_().clamp_(0, 255).to(torch.uint8) if self.is_pixels else raw
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
