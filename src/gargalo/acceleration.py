@@ -54,7 +54,7 @@ def arrange(model: nn.Module, plan: Plan) -> None:
 
 
 class QuickReLU(nn.ReLU):
-    """In place, on what nobody else sees; bfloat16 is read as whole numbers of the same sign, in a third of the time."""
+    """In place, on what nobody else sees. bfloat16 read as whole numbers has the same signs and takes a third."""
 
     def forward(self, input: Tensor) -> Tensor:
         if input.dtype is not torch.bfloat16:

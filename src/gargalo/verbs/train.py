@@ -34,6 +34,7 @@ from gargalo.training import train as steps
 from gargalo.verbs.card import card
 
 Progress = Callable[[dict[str, Any]], None]
+VALIDATED_AT_ONCE = 1 << 23  # numbers, so that large pictures do not fill the memory
 EVALUATIONS = 25  # in a run, at the most: more would cost more than they tell
 COMPILE_FROM = 120.0  # seconds of a run: compiling takes about ten of them
 COMPILE_GAIN = 1.02  # times as fast, before compiled steps are taken: once tried, the compiling is paid for
@@ -127,7 +128,8 @@ class _Job:
         train = self.source.indices("train")
         self.feed = Feed(self.source, train, batch_size, augment=self.config["augment"], **common)
         held_out = self.source.indices("validation")
-        self.validation = Feed(self.source, held_out, min(500, len(held_out)), **common)
+        rows = min(500, len(held_out), max(1, VALIDATED_AT_ONCE // self.source.spec.numbers))
+        self.validation = Feed(self.source, held_out, rows, **common)
 
     def new_state(self, total_steps: int, plan: Plan | None = None) -> TrainState:
         with seeded(derive(self.settings.seed, "weights")):
