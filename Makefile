@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format docs bench bench-speed clean
+.PHONY: demo test lint format docs bench bench-speed bench-defaults clean
 
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -35,6 +35,11 @@ bench-speed: .venv/installed
 	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python -m benchmarks.speed.inference
 	$(BIN)/python -m benchmarks.speed.quality
+	$(BIN)/python -m benchmarks.speed.scale
+	$(BIN)/python docs/generate.py
+
+bench-defaults: .venv/installed
+	$(BIN)/python -m benchmarks.speed.sweep
 	$(BIN)/python docs/generate.py
 
 bench: .venv/installed
