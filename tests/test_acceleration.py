@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 import gargalo
-from gargalo import acceleration, checkpoint
+from gargalo import acceleration, checkpoint, fitting
 from gargalo.acceleration import Plan
-from gargalo.verbs import train as orchestration
+from gargalo.training import Settings, TrainState, seeded
 
 CPU = torch.device("cpu")
 
@@ -38,11 +38,11 @@ def test_channels_last_weights_and_moments_survive_a_checkpoint(tmp_path):
     options = {"network": "convnet:width=8", "epochs": 1, "save_every": 1e9}
     gargalo.train("autoencoder", "digits", run, **options)
     config, folder = checkpoint.read(run)
-    with orchestration.seeded(0):
+    with seeded(0):
         model, objective = checkpoint.build(config)
     plan = Plan(**config["plan"])
     assert plan.channels_last
-    state = orchestration.TrainState(model, objective, orchestration.Settings(**config["settings"]), 1, plan)
+    state = TrainState(model, objective, Settings(**config["settings"]), 1, plan)
     state.restore(checkpoint.load_state(folder), config["progress"])
     optimizer = state.optimizers["model"]
     for parameter, moments in optimizer.state.items():
@@ -77,7 +77,7 @@ def test_a_model_that_cannot_be_compiled_is_trained_plainly_and_that_is_said(tmp
         raise RuntimeError("no compiler here\nand more")
 
     monkeypatch.setattr(acceleration, "compiled", fail)
-    monkeypatch.setattr(orchestration, "COMPILE_FROM", 0.0)
+    monkeypatch.setattr(fitting, "COMPILE_FROM", 0.0)
     model = gargalo.train("vae", "digits", tmp_path / "run", epochs=1)
     assert gargalo.show(model)["plan"]["note"] == "not compiled: no compiler here"
     assert not dataclasses.replace(Plan(**model.config["plan"]), note="").compiled

@@ -8,38 +8,23 @@ import json
 import math
 import os
 import signal
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from gargalo import checkpoint
-from gargalo._version import __version__
-from gargalo.acceleration import Plan, flushed_denormals, may_gain_from_compiling, pick_device
+from gargalo.acceleration import Plan, flushed_denormals
 from gargalo.checkpoint import TrainedModel
 from gargalo.data import open_source
-from gargalo.data.augmentations import default_for
-from gargalo.data.batches import Feed, derive
-from gargalo.data.corruptions import corrupted_shape
 from gargalo.data.source import Source
 from gargalo.errors import CheckpointError, DataError
-from gargalo.registry import augmentation as augmentations
-from gargalo.registry import method as methods
-from gargalo.training import Settings, TrainState, seeded, validate
-from gargalo.training import train as steps
+from gargalo.fitting import Fitting, configured
+from gargalo.training import Settings, TrainState
 from gargalo.verbs.card import card
 
 Progress = Callable[[dict[str, Any]], None]
-VALIDATED_AT_ONCE = 1 << 23  # numbers, so that large pictures do not fill the memory
-EVALUATIONS = 25  # in a run, at the most: more would cost more than they tell
-COMPILE_FROM = 120.0  # seconds of a run: compiling takes about ten of them
-COMPILE_GAIN = 1.02  # times as fast, before compiled steps are taken: once tried, the compiling is paid for
-TRIAL, TURNS = 1.2, 3  # seconds for each contender, in so many turns, as a machine's speed drifts
-STEPS, EPOCHS = 12_000, (10, 300)  # of a run whose budget nobody named
 SETTINGS = {field.name for field in dataclasses.fields(Settings)}
 
 
@@ -67,9 +52,13 @@ def train(
     """
     run, source = Path(out), open_source(data)
     parts = {key: value for key, value in {"network": network, "likelihood": likelihood}.items() if value is not None}
-    config: dict[str, Any] = {"method": method.replace("-", "_"), "data": data}
-    config |= _configured(source, method, options, corruption, augment, parts)
-    settings = Settings(**config["settings"])
+    examples = len(source.indices("train"))
+    arguments = {key: value for key, value in options.items() if key not in SETTINGS}
+    settings = Settings(**{key: value for key, value in options.items() if key in SETTINGS})
+    config = configured(
+        method, source.spec, examples, arguments, settings, corruption=corruption, augment=augment, parts=parts
+    )
+    config |= {"data": data, "data_digest": _fingerprint(source)}
     writer = _writer() if tensorboard else None
     checkpoint.build(config)  # what cannot be built is said before a folder is made
     with checkpoint.locked(run):
@@ -77,10 +66,9 @@ def train(
             raise CheckpointError(f"{run} holds a run already. Go on with `gargalo resume {run}`, or give another -o.")
         _write_skipped(run, source)
         (run / "metrics.jsonl").unlink(missing_ok=True)
-        job = _Job(run, config, source, settings, save_every, progress, writer and writer(str(run)))
-        plan, total_steps = job.prepare()
-        config["plan"] = dataclasses.asdict(plan)
-        state = job.new_state(total_steps, plan)
+        job = _Job(run, _fitting(config, source), save_every, progress, writer and writer(str(run)))
+        state = job.fitting.begin()
+        config["plan"] = dataclasses.asdict(state.plan)
         job.go(state)
     return checkpoint.load(run)
 
@@ -96,10 +84,9 @@ def resume(
         source = open_source(config["data"])
         if _fingerprint(source) != config["data_digest"]:
             raise DataError(f"{config['data']} has changed since {run} was started; it cannot go on. Train anew.")
-        settings = Settings(**config["settings"])
         writer = _writer() if tensorboard else None
-        job = _Job(run, config, source, settings, save_every, progress, writer and writer(str(run)))
-        state = job.new_state(1, Plan(**config["plan"]))
+        job = _Job(run, _fitting(config, source), save_every, progress, writer and writer(str(run)))
+        state = job.fitting.new_state(1, Plan(**config["plan"]))
         try:
             state.restore(checkpoint.load_state(folder), config["progress"])
         except (KeyError, RuntimeError, ValueError) as error:
@@ -111,104 +98,24 @@ def resume(
 
 @dataclasses.dataclass
 class _Job:
-    """One run in one process."""
+    """A training that is kept in a run folder."""
 
     run: Path
-    config: dict[str, Any]
-    source: Source
-    settings: Settings
+    fitting: Fitting
     save_every: float
     progress: Progress | None
     board: Any = None  # a TensorBoard writer
 
-    def __post_init__(self) -> None:
-        device = str(pick_device(self.settings.device))
-        common: dict[str, Any] = {"corrupt": self.config["corruption"], "seed": self.settings.seed, "device": device}
-        batch_size = self.settings.batch_size or 1
-        train = self.source.indices("train")
-        self.feed = Feed(self.source, train, batch_size, augment=self.config["augment"], **common)
-        held_out = self.source.indices("validation")
-        rows = min(500, len(held_out), max(1, VALIDATED_AT_ONCE // self.source.spec.numbers))
-        self.validation = Feed(self.source, held_out, rows, **common)
-
-    def new_state(self, total_steps: int, plan: Plan | None = None) -> TrainState:
-        with seeded(derive(self.settings.seed, "weights")):
-            model, objective = checkpoint.build(self.config)
-        return TrainState(model, objective, self.settings, total_steps, plan)
-
-    @flushed_denormals()
-    def prepare(self) -> tuple[Plan, int]:
-        """How to take steps and how many of them the budget holds, found by timing some that are thrown away."""
-        settings, begin = self.settings, time.perf_counter()
-        steps_asked = math.ceil((settings.epochs or 1) * self.feed.steps_per_epoch)
-        fresh = self.new_state(1)
-        plan = fresh.plan
-        undecided = settings.compile == "auto" and may_gain_from_compiling(fresh.learner.model)
-        if settings.time is None:
-            expected = steps_asked * self._step_times([plan], 0.0)[0] if undecided else 0.0
-            return self._try_compiled(plan, expected)[0], steps_asked
-        plan, step_time = self._try_compiled(plan, settings.time if undecided else 0.0)
-        step_time = step_time or self._step_times([plan], min(4.0, 0.05 * settings.time))[0]
-        overhead = EVALUATIONS * self._evaluation_time(plan) + (time.perf_counter() - begin)
-        return plan, max(10, int((settings.time - overhead) / step_time))
-
-    def _try_compiled(self, plan: Plan, expected: float) -> tuple[Plan, float | None]:
-        """The plan with compiled steps, where they are wanted or a run of so many seconds is long enough for them
-        to pay, and the seconds a step takes, where that was measured."""
-        wanted = self.settings.compile
-        if wanted == "off" or (wanted == "auto" and expected < COMPILE_FROM):
-            return plan, None
-        compiled = dataclasses.replace(plan, compiled=True)
-        try:
-            step_time, faster = self._step_times([plan, compiled], TRIAL)
-        except Exception as error:
-            if wanted == "on":
-                raise ValueError(f"compile='on': this model cannot be compiled here: {error}") from error
-            # A compiler may fail in any way; plain steps work all the same, and `show` tells.
-            reason = str(error).strip().partition("\n")[0]
-            return dataclasses.replace(plan, note=f"not compiled: {reason}"), None
-        gain = step_time / faster
-        chosen = compiled if wanted == "on" or gain >= COMPILE_GAIN else plan
-        note = f"compiled steps were {gain:.2f} times as fast in a trial"
-        return dataclasses.replace(chosen, note=note), faster if chosen.compiled else step_time
-
-    def _step_times(self, plans: list[Plan], seconds: float) -> list[float]:
-        """Seconds a step under each plan, the median of turns, measured for so many seconds each."""
-        streams = [steps(self.new_state(1 << 40, plan), self.feed.batches(), self.settings) for plan in plans]
-        for stream in streams:
-            for _ in range(5):
-                next(stream)
-        turns: list[list[float]] = [[] for _ in plans]
-        for _ in range(TURNS):
-            for stream, taken in zip(streams, turns, strict=True):
-                start, count = time.perf_counter(), 0
-                while time.perf_counter() - start < seconds / TURNS or not count:
-                    next(stream)
-                    count += 1
-                taken.append((time.perf_counter() - start) / count)
-        return [statistics.median(taken) for taken in turns]
-
-    def _evaluation_time(self, plan: Plan) -> float:
-        state = self.new_state(1, plan)
-        validate(state, self.validation.in_order(), self.settings)  # warms up
-        start = time.perf_counter()
-        validate(state, self.validation.in_order(), self.settings)
-        return time.perf_counter() - start
-
     @flushed_denormals()
     def go(self, state: TrainState) -> None:
         """Steps to the end: evaluates, saves, reports; saves and leaves on a signal."""
-        every = max(self.feed.steps_per_epoch, math.ceil(state.total_steps / EVALUATIONS))
         saved_at, started = time.monotonic(), time.monotonic()
         latest: dict[str, float] = {}
         with _signals() as received:
-            for step in steps(state, self.feed.batches(state.step), self.settings):
-                if step.number % every == 0 or step.number == state.total_steps:
-                    latest = validate(state, self.validation.in_order(), self.settings)
-                    state.observe(latest["loss"])
+            for step, figures in self.fitting.evaluated(state):
+                if figures is not None:
+                    latest = figures
                     self._note(step, latest)
-                    if self.settings.patience is not None and state.stale >= self.settings.patience:
-                        state.total_steps = state.step
                 if self.progress is not None:
                     seconds = time.monotonic() - started
                     self.progress(
@@ -231,7 +138,7 @@ class _Job:
 
     def _save(self, state: TrainState) -> None:
         chosen = state.average if math.isinf(state.best_loss) else state.best
-        config = {k: v for k, v in self.config.items() if k not in ("sha256", "format")}
+        config = {k: v for k, v in self.fitting.config.items() if k not in ("sha256", "format")}
         config |= {"progress": state.counters()}
         checkpoint.save(self.run, config, chosen.state_dict(), state.tensors(), state.step)
         (self.run / "README.md").write_text(card(self.run.name, config))
@@ -248,6 +155,11 @@ class _Job:
             self.board.flush()
 
 
+def _fitting(config: dict[str, Any], source: Source) -> Fitting:
+    settings = Settings(**config["settings"])
+    return Fitting(config, source, settings, source.indices("train"), source.indices("validation"))
+
+
 def _writer() -> Any:
     """TensorBoard's writer; ValueError where this optional part is missing."""
     try:
@@ -257,55 +169,11 @@ def _writer() -> Any:
     return SummaryWriter
 
 
-def _configured(
-    source: Source, method: str, options: dict[str, Any], corruption: str, augment: str, parts: dict[str, str]
-) -> dict[str, Any]:
-    """What a checkpoint says of a run, everything left open filled in. ValueError for what cannot be."""
-    given = {key: value for key, value in options.items() if key not in SETTINGS}
-    settings = Settings(**{key: value for key, value in options.items() if key in SETTINGS})
-    defaults = {name: argument.default for name, argument in methods.arguments(method).items()}
-    shape = source.spec.shape
-    if augment == "auto":
-        augment = default_for(source.spec.kind, shape)
-    augmentations.select(augment)(torch.zeros(1, *shape), torch.Generator())
-    spec = dataclasses.replace(source.spec, input_shape=corrupted_shape(corruption, shape), **parts)
-    return {
-        "gargalo": __version__,
-        "arguments": defaults | methods.check(method, given),
-        "spec": spec.to_json(),
-        "data_digest": _fingerprint(source),
-        "corruption": corruption,
-        "augment": augment,
-        "settings": dataclasses.asdict(_resolve(settings, len(source.indices("train")))),
-        "environment": _environment(settings),
-    }
-
-
-def _resolve(settings: Settings, examples: int) -> Settings:
-    """Fills in what the user left to us: a batch that makes at least some steps an epoch, a budget that trains."""
-    batch = settings.batch_size or max(16, min(256, 2 ** int(math.log2(max(2, examples / 16)))))
-    batch = min(batch, examples)
-    epochs = settings.epochs
-    if epochs is None and settings.time is None:
-        epochs = max(EPOCHS[0], min(EPOCHS[1], math.ceil(STEPS / max(1, examples // batch))))
-    return dataclasses.replace(settings, batch_size=batch, epochs=epochs)
-
-
 def _fingerprint(source: Source) -> str:
     digest = hashlib.blake2b(source.digests.astype(">u8").tobytes(), digest_size=16)
     if source.labels is not None:
         digest.update(source.labels.numpy().tobytes())
     return digest.hexdigest()
-
-
-def _environment(settings: Settings) -> dict[str, Any]:
-    """What has to be the same for a run to be the same to the last bit."""
-    return {
-        "torch": torch.__version__,
-        "threads": torch.get_num_threads(),
-        "capability": torch.backends.cpu.get_cpu_capability(),
-        "device": str(pick_device(settings.device)),
-    }
 
 
 def _write_skipped(run: Path, source: Source) -> None:

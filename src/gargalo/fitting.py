@@ -1,0 +1,191 @@
+"""From data in memory to a state that trains: what was left open is filled in, a budget becomes a number of steps.
+
+Nothing is written here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gargalo import checkpoint
+from gargalo._version import __version__
+from gargalo.acceleration import Plan, flushed_denormals, may_gain_from_compiling, pick_device
+from gargalo.data.augmentations import default_for
+from gargalo.data.batches import Feed, derive
+from gargalo.data.corruptions import corrupted_shape
+from gargalo.data.source import Source
+from gargalo.registry import augmentation as augmentations
+from gargalo.registry import method as methods
+from gargalo.spec import DataSpec
+from gargalo.training import Settings, Step, TrainState, seeded, validate
+from gargalo.training import train as steps
+
+VALIDATED_AT_ONCE = 1 << 23  # numbers, so that large pictures do not fill the memory
+EVALUATIONS = 25  # in a run, at the most: more would cost more than they tell
+COMPILE_FROM = 120.0  # seconds of a run: compiling takes about ten of them
+COMPILE_GAIN = 1.02  # times as fast, before compiled steps are taken: once tried, the compiling is paid for
+TRIAL, TURNS = 1.2, 3  # seconds for each contender, in so many turns, as a machine's speed drifts
+STEPS, EPOCHS = 12_000, (10, 300)  # of a run whose budget nobody named
+
+
+def configured(
+    method: str,
+    spec: DataSpec,
+    examples: int,
+    arguments: dict[str, Any],
+    settings: Settings,
+    *,
+    corruption: str,
+    augment: str,
+    parts: dict[str, Any],
+) -> dict[str, Any]:
+    """What a checkpoint says of a training, everything left open filled in. ValueError for what cannot be.
+
+    ``arguments`` are the method's; ``parts`` are entries of the spec.
+    """
+    method = method.replace("-", "_")
+    defaults = {name: argument.default for name, argument in methods.arguments(method).items()}
+    shape = spec.shape
+    if augment == "auto":
+        augment = default_for(spec.kind, shape)
+    augmentations.select(augment)(torch.zeros(1, *shape), torch.Generator())
+    spec = dataclasses.replace(spec, input_shape=corrupted_shape(corruption, shape), **parts)
+    return {
+        "gargalo": __version__,
+        "method": method,
+        "arguments": defaults | methods.check(method, arguments),
+        "spec": spec.to_json(),
+        "corruption": corruption,
+        "augment": augment,
+        "settings": dataclasses.asdict(_resolved(settings, examples)),
+        "environment": _environment(settings),
+    }
+
+
+def _resolved(settings: Settings, examples: int) -> Settings:
+    """Fills in what the user left to us: a batch that makes at least some steps an epoch, a budget that trains."""
+    batch = settings.batch_size or max(16, min(256, 2 ** int(math.log2(max(2, examples / 16)))))
+    batch = min(batch, examples)
+    epochs = settings.epochs
+    if epochs is None and settings.time is None:
+        epochs = max(EPOCHS[0], min(EPOCHS[1], math.ceil(STEPS / max(1, examples // batch))))
+    return dataclasses.replace(settings, batch_size=batch, epochs=epochs)
+
+
+def _environment(settings: Settings) -> dict[str, Any]:
+    """What has to be the same for a run to be the same to the last bit."""
+    return {
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "device": str(pick_device(settings.device)),
+    }
+
+
+@dataclasses.dataclass
+class Fitting:
+    """One training of one config on some rows of a source, perhaps with others held out to evaluate it on."""
+
+    config: dict[str, Any]
+    source: Source
+    settings: Settings
+    rows: Tensor
+    held_out: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        device = str(pick_device(self.settings.device))
+        common: dict[str, Any] = {"corrupt": self.config["corruption"], "seed": self.settings.seed, "device": device}
+        batch_size = self.settings.batch_size or 1
+        self.feed = Feed(self.source, self.rows, batch_size, augment=self.config["augment"], **common)
+        self.validation = None
+        if self.held_out is not None:
+            at_once = min(500, len(self.held_out), max(1, VALIDATED_AT_ONCE // self.source.spec.numbers))
+            self.validation = Feed(self.source, self.held_out, at_once, **common)
+
+    def new_state(self, total_steps: int, plan: Plan | None = None) -> TrainState:
+        with seeded(derive(self.settings.seed, "weights")):
+            model, objective = checkpoint.build(self.config)
+        return TrainState(model, objective, self.settings, total_steps, plan)
+
+    @flushed_denormals()
+    def begin(self) -> TrainState:
+        """A state at step 0. How it takes steps, and how many a budget of time holds, is found by timing some that are
+        thrown away."""
+        settings, started = self.settings, time.perf_counter()
+        state = self.new_state(math.ceil((settings.epochs or 1) * self.feed.steps_per_epoch))
+        plan = state.plan
+        undecided = settings.compile == "auto" and may_gain_from_compiling(state.learner.model)
+        if settings.time is None:
+            expected = state.total_steps * self._step_times([plan], 0.0)[0] if undecided else 0.0
+            state.plan, _ = self._try_compiled(plan, expected)
+            return state
+        state.plan, step_time = self._try_compiled(plan, settings.time if undecided else 0.0)
+        step_time = step_time or self._step_times([state.plan], min(4.0, 0.05 * settings.time))[0]
+        overhead = EVALUATIONS * self._evaluation_time(state.plan) + (time.perf_counter() - started)
+        state.total_steps = max(10, int((settings.time - overhead) / step_time))
+        return state
+
+    def evaluated(self, state: TrainState) -> Iterator[tuple[Step, dict[str, float] | None]]:
+        """Steps to the end, or as far as patience goes; after some, the figures of the rows held out."""
+        every = max(self.feed.steps_per_epoch, math.ceil(state.total_steps / EVALUATIONS))
+        for step in steps(state, self.feed.batches(state.step), self.settings):
+            figures = None
+            if self.validation is not None and (step.number % every == 0 or step.number == state.total_steps):
+                figures = validate(state, self.validation.in_order(), self.settings)
+                state.observe(figures["loss"])
+                if self.settings.patience is not None and state.stale >= self.settings.patience:
+                    state.total_steps = state.step
+            yield step, figures
+
+    def _try_compiled(self, plan: Plan, expected: float) -> tuple[Plan, float | None]:
+        """The plan with compiled steps, where they are wanted or a run of so many seconds is long enough for them
+        to pay, and the seconds a step takes, where that was measured."""
+        wanted = self.settings.compile
+        if wanted == "off" or (wanted == "auto" and expected < COMPILE_FROM):
+            return plan, None
+        compiled = dataclasses.replace(plan, compiled=True)
+        try:
+            step_time, faster = self._step_times([plan, compiled], TRIAL)
+        except Exception as error:
+            if wanted == "on":
+                raise ValueError(f"compile='on': this model cannot be compiled here: {error}") from error
+            # A compiler may fail in any way; plain steps work all the same, and `show` tells.
+            reason = str(error).strip().partition("\n")[0]
+            return dataclasses.replace(plan, note=f"not compiled: {reason}"), None
+        gain = step_time / faster
+        chosen = compiled if wanted == "on" or gain >= COMPILE_GAIN else plan
+        note = f"compiled steps were {gain:.2f} times as fast in a trial"
+        return dataclasses.replace(chosen, note=note), faster if chosen.compiled else step_time
+
+    def _step_times(self, plans: list[Plan], seconds: float) -> list[float]:
+        """Seconds a step under each plan, the median of turns, measured for so many seconds each."""
+        streams = [steps(self.new_state(1 << 40, plan), self.feed.batches(), self.settings) for plan in plans]
+        for stream in streams:
+            for _ in range(5):
+                next(stream)
+        turns: list[list[float]] = [[] for _ in plans]
+        for _ in range(TURNS):
+            for stream, taken in zip(streams, turns, strict=True):
+                start, count = time.perf_counter(), 0
+                while time.perf_counter() - start < seconds / TURNS or not count:
+                    next(stream)
+                    count += 1
+                taken.append((time.perf_counter() - start) / count)
+        return [statistics.median(taken) for taken in turns]
+
+    def _evaluation_time(self, plan: Plan) -> float:
+        if self.validation is None:
+            return 0.0
+        state = self.new_state(1, plan)
+        validate(state, self.validation.in_order(), self.settings)  # warms up
+        start = time.perf_counter()
+        validate(state, self.validation.in_order(), self.settings)
+        return time.perf_counter() - start
