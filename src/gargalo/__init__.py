@@ -13,6 +13,7 @@ from gargalo._version import __version__
 if TYPE_CHECKING:
     from gargalo.checkpoint import TrainedModel, load
     from gargalo.errors import CheckpointError, DataError, GargaloError
+    from gargalo.estimator import Autoencoder
     from gargalo.pages import report
     from gargalo.spec import DataSpec
     from gargalo.verbs.about import available, doctor, evaluate, show
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from gargalo.verbs.train import resume, train
 
 __all__ = [
+    "Autoencoder",
     "CheckpointError",
     "DataError",
     "DataSpec",
@@ -44,6 +46,7 @@ __all__ = [
 _HOMES = {
     "gargalo.checkpoint": ("TrainedModel", "load"),
     "gargalo.errors": ("CheckpointError", "DataError", "GargaloError"),
+    "gargalo.estimator": ("Autoencoder",),
     "gargalo.pages": ("report",),
     "gargalo.spec": ("DataSpec",),
     "gargalo.verbs.about": ("available", "doctor", "evaluate", "show"),

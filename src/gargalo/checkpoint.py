@@ -9,13 +9,14 @@ A checkpoint is a method's name, its arguments, the data spec, and weights: JSON
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,13 @@ class TrainedModel:
             return self.net
         return acceleration.quick_decoder(self.net, 1 / 255, self.spec.num_classes)
 
+    def to(self, device: str | torch.device) -> TrainedModel:
+        """The same on another device; nothing that was made for speed on this one is taken along."""
+        if self.device == torch.device(device):
+            return replace(self)
+        net, objective = copy.deepcopy(self.net).to(device), copy.deepcopy(self.objective).to(device)
+        return replace(self, net=net, objective=objective)
+
 
 def build(config: dict[str, Any]) -> tuple[LatentModel, Objective]:
     """A fresh model and objective from a config's method, arguments and data spec."""
@@ -133,6 +141,14 @@ def read(path: Path) -> tuple[dict[str, Any], Path]:
     raise CheckpointError(f"No checkpoint of {path} can be read. " + " ".join(reasons))
 
 
+def assemble(config: dict[str, Any], weights: dict[str, Tensor], path: Path | None = None) -> TrainedModel:
+    """A config and the weights that belong to it, ready for use. RuntimeError where they do not."""
+    net, objective = build(config)
+    acceleration.arrange(net, acceleration.plan_for(net, torch.device("cpu"), "float32"))
+    net.load_state_dict(weights)
+    return TrainedModel(net.eval().requires_grad_(False), objective.eval(), config, path)
+
+
 def load(path: str | Path, *, device: str = "cpu") -> TrainedModel:
     """The trained model of a run folder.
 
@@ -144,13 +160,11 @@ def load(path: str | Path, *, device: str = "cpu") -> TrainedModel:
         with torch.device("meta"):  # costs nothing, whatever sizes a hostile config asks for
             expected = build(config)[0].state_dict()
         _compare(file, expected)
-        net, objective = build(config)
-        acceleration.arrange(net, acceleration.plan_for(net, torch.device("cpu"), "float32"))
-        net.load_state_dict(load_file(file))
+        model = assemble(config, load_file(file), Path(path))
     except (ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(f"{folder} cannot be loaded: {error}") from error
     acceleration.keep_freed_memory()
-    return TrainedModel(net.to(device).eval().requires_grad_(False), objective.eval(), config, Path(path))
+    return model.to(device)
 
 
 def started(run: Path) -> bool:

@@ -99,8 +99,10 @@ class Registry:
         self[name]  # an unknown name is the first thing to say
         return name.replace("-", "_"), self.check(name, given)
 
-    def select(self, selector: str) -> Callable[..., Any]:
-        """The function a selector names, with its arguments filled in."""
+    def select(self, selector: str | Callable[..., Any]) -> Callable[..., Any]:
+        """The function a selector names, with its arguments filled in; a function is itself."""
+        if not isinstance(selector, str):
+            return selector
         name, arguments = self.parse(selector)
         return partial(self[name], **arguments)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from math import prod
 from typing import Any, Literal, get_args
@@ -29,7 +30,7 @@ class DataSpec:
     shape: tuple[int, ...]
     input_shape: tuple[int, ...] = ()
     likelihood: str = "bernoulli"
-    network: str = "auto"
+    network: str | Callable[..., Any] = "auto"  # a function, which no file can hold, only in memory
     num_classes: int = 0
     class_names: tuple[str, ...] = ()
     vocabulary: int = 0

@@ -56,19 +56,8 @@ def npy(*, path: str, key: str | None = None) -> Source:
     _check_finite(values, path)
     classes, numbers = _classes(labels, len(values), path) if labels is not None else ((), None)
     if values.ndim == 2:
-        with np.errstate(over="ignore"):  # what overflows becomes infinite, and is refused
-            return _table(path, values.astype(np.float32), classes, numbers)
-    pixels = _pictures(values, path)
-    if release is None:
-        pixels = np.ascontiguousarray(pixels)
-    spec = DataSpec(
-        "image",
-        pixels.shape[1:],
-        likelihood="bernoulli" if pixels.shape[1] == 1 else "gaussian:std=optimal",
-        num_classes=len(classes),
-        class_names=classes,
-    )
-    return Source(path, spec, torch.from_numpy(pixels), numbers, release=release)
+        return table_source(path, values, classes, numbers)
+    return picture_source(path, values, classes, numbers, release)
 
 
 @source
@@ -100,15 +89,40 @@ def csv(*, path: str, label: str | None = None) -> Source:
         raise DataError(f"{path}: there is no column besides {label!r}.")
     first = len(rows) - len(body) + 1
     values = np.array([_numbers(row, first + index, columns, path) for index, row in enumerate(body)], np.float32)
-    return _table(path, values, classes, numbers)
+    return table_source(path, values, classes, numbers)
 
 
-def _table(path: str, values: Array, classes: tuple[str, ...], labels: torch.Tensor | None) -> Source:
-    """Vectors ``[N, D]`` float32; each column is centered and divided by its standard deviation."""
-    with np.errstate(over="ignore", invalid="ignore"):
+def picture_source(
+    name: str,
+    values: Array,
+    classes: tuple[str, ...] = (),
+    labels: torch.Tensor | None = None,
+    release: Callable[[], None] | None = None,
+) -> Source:
+    """Pictures in any of the layouts of `npy`. DataError where they are none."""
+    pixels = _pictures(values, name)
+    if release is None:
+        pixels = np.require(pixels, requirements="CW")
+    spec = DataSpec(
+        "image",
+        pixels.shape[1:],
+        likelihood="bernoulli" if pixels.shape[1] == 1 else "gaussian:std=optimal",
+        num_classes=len(classes),
+        class_names=classes,
+    )
+    return Source(name, spec, torch.from_numpy(pixels), labels, release=release)
+
+
+def table_source(name: str, values: Array, classes: tuple[str, ...] = (), labels: torch.Tensor | None = None) -> Source:
+    """Vectors ``[N, D]``; each column is centered and divided by its standard deviation.
+
+    DataError where a number is beyond the range of 32-bit floats.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows becomes infinite, and is refused
+        values = values.astype(np.float32)
         mean, std = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
     if not (np.isfinite(values).all() and np.isfinite(std).all()):
-        raise DataError(f"{path}: there are numbers beyond the range of 32-bit floats. Rescale the columns.")
+        raise DataError(f"{name}: there are numbers beyond the range of 32-bit floats. Rescale the columns.")
     # A column that is constant up to rounding carries nothing; dividing by its std would blow that up.
     std = np.where(std > 1e-6 * np.abs(mean), std, 1.0)
     spec = DataSpec(
@@ -120,7 +134,7 @@ def _table(path: str, values: Array, classes: tuple[str, ...], labels: torch.Ten
         offset=tuple(mean.tolist()),
         scale=tuple(std.tolist()),
     )
-    return Source(path, spec, torch.from_numpy(np.ascontiguousarray(values)), labels)
+    return Source(name, spec, torch.from_numpy(np.ascontiguousarray(values)), labels)
 
 
 def _load(file: Path, key: str | None) -> tuple[dict[str, Array], Callable[[], None] | None]:

@@ -70,14 +70,20 @@ def _pass(net: LatentModel, batches: Iterable[Batch], samples: int) -> tuple[Ten
     return torch.cat(outputs), torch.cat(targets), torch.cat(inputs), figures | {"samples": samples}
 
 
-def bounds_of(net: LatentModel, batch: Batch, samples: int, chunk: int = 10) -> tuple[Tensor, Tensor]:
-    """The evidence lower bound and the importance-weighted NLL of K samples (Burda et al. 2016), ``[N]`` each."""
+def bounds_of(
+    net: LatentModel, batch: Batch, samples: int, chunk: int = 10, noise: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """The evidence lower bound and the importance-weighted NLL of K samples (Burda et al. 2016), ``[N]`` each.
+
+    ``noise`` ``[K, ...]``, each like one code, is for every row the same; without it, each row draws its own.
+    """
     weights: list[Tensor] = []
     elbos: list[Tensor] = []
     remaining = samples
     while remaining:
         k = min(chunk, remaining)
-        out = net(batch, samples=k)
+        part = None if noise is None else noise[samples - remaining :][:k].repeat_interleave(len(batch.target), 0)
+        out = net(batch, samples=k, noise=part)
         weights.append((-out.nll + out.log_p - out.log_q).view(k, -1))
         elbos.append((-out.nll - out.kl).view(k, -1))
         remaining -= k

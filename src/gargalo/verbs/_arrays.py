@@ -22,7 +22,7 @@ def model_values(model: TrainedModel, data: Any, *, corrupted: bool = False) -> 
     """
     spec = model.spec
     shape = spec.input_shape if corrupted else spec.shape
-    values = data if isinstance(data, Tensor) else torch.from_numpy(np.ascontiguousarray(data))
+    values = data if isinstance(data, Tensor) else torch.from_numpy(np.require(data, requirements="CW"))
     if spec.kind == "image" and values.dim() == 3 and shape[0] == 1:
         values = values[:, None]
     if tuple(values.shape[1:]) != shape or not len(values):
@@ -52,11 +52,11 @@ def labels_for(model: TrainedModel, labels: Any, n: int) -> Tensor | None:
 
 
 @torch.inference_mode()
-def in_batches(function: Callable[..., Tensor], *arrays: Tensor | None) -> Tensor:
+def in_batches(function: Callable[..., Tensor], *arrays: Tensor | None, sizes: tuple[int, ...] = SIZES) -> Tensor:
     """Applies a function of rows in batches of one fixed size, so that a row's result does not depend on its
     neighbors; the last batch is padded with its own last row. A single row or a few go in a smaller batch."""
     first = next(a for a in arrays if a is not None)
-    size = next(size for size in SIZES if size >= min(len(first), SIZES[-1]))
+    size = next(size for size in sizes if size >= min(len(first), sizes[-1]))
     results: list[Tensor] = []
     for start in range(0, len(first), size):
         rows = min(size, len(first) - start)

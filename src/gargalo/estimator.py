@@ -1,0 +1,438 @@
+"""Autoencoder: every method with the face of scikit-learn."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from functools import cache
+from math import prod
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from gargalo import checkpoint
+from gargalo.acceleration import Precision, flushed_denormals
+from gargalo.checkpoint import TrainedModel
+from gargalo.data.arrays import picture_source, table_source
+from gargalo.data.source import Source
+from gargalo.errors import DataError
+from gargalo.fitting import Fitting, configured
+from gargalo.networks.own import OwnNetwork
+from gargalo.registry import method as methods
+from gargalo.spec import DataSpec
+from gargalo.training import Settings, TrainState, seeded
+from gargalo.verbs import latent
+from gargalo.verbs.likelihood import log_likelihood
+
+Array = np.ndarray
+FLOATS, PIXELS = (np.float64, np.float32), (np.float64, np.float32, np.uint8)
+LEAST = 17  # rows that are given to a verb, so that it takes its largest batch always: smaller ones round differently
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How a user's examples lie in memory. The model's are ``[N, C, H, W]`` or ``[N, D]``."""
+
+    axes: Literal["d", "hw", "chw", "hwc"]
+    rows: bool  # each example is a row of a table
+    dtype: np.dtype[Any]
+
+    def shape(self, own: tuple[int, ...]) -> tuple[int, ...]:
+        """Of an example, from its shape in the model."""
+        return {"hw": own[1:], "hwc": (*own[1:], *own[:1])}.get(self.axes, own)
+
+    def enter(self, values: Array, own: tuple[int, ...]) -> Array:
+        """Examples, or rows of their numbers, to the model's axes. ValueError for another shape."""
+        shape = self.shape(own)
+        if values.ndim == 2 and values.shape[1] == prod(shape):
+            values = values.reshape(len(values), *shape)
+        if values.shape[1:] != shape:
+            raise ValueError(
+                f"X has shape {values.shape}; this Autoencoder takes (n, {', '.join(map(str, shape))}), "
+                f"or rows of {prod(shape)} numbers."
+            )
+        return {"hw": lambda: values[:, None], "hwc": lambda: np.moveaxis(values, -1, 1)}.get(
+            self.axes, lambda: values
+        )()
+
+    def leave(self, values: Array) -> Array:
+        """The model's raw values to the user's axes and type; uint8 becomes [0, 1] where that is a float."""
+        values = {"hw": lambda: values[:, 0], "hwc": lambda: np.moveaxis(values, 1, -1)}.get(
+            self.axes, lambda: values
+        )()
+        values = values.reshape(len(values), -1) if self.rows else values
+        scaled = values.dtype == np.uint8 and self.dtype.kind == "f"
+        return (values / 255 if scaled else values).astype(self.dtype, copy=False)
+
+
+class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """A transformer from examples to codes, and back.
+
+    X holds vectors ``(n, d)``, whose columns are standardized inside, or pictures ``(n, H, W)``, ``(n, C, H, W)`` or
+    ``(n, H, W, C)``, uint8 or floats in [0, 1]. What comes back has the layout and type of what was fitted; pictures
+    have 256 levels.
+
+    Methods that are conditional on classes need y in `fit`. Without labels, `transform`, `reconstruct` and the scores
+    take for each row the label that explains it best, by `score_samples`.
+
+    Parameters
+    ----------
+    method : name of a method, see ``gargalo.available("methods")``.
+    latent_dim : numbers in a code; the method's default where it is None.
+    method_params : the method's other arguments, a dictionary.
+    network : a selector such as ``"mlp:width=64"``, a pair (encoder, decoder) of torch modules, or a function
+        ``(spec, latent_dim, outputs, channels)`` that makes one.
+    likelihood, corruption, augment : selectors, as in `gargalo.train`.
+    image_shape : that the rows of a 2-D X are pictures of this shape.
+    epochs, time, batch_size, lr, precision, device : as in `gargalo.train`; time in seconds.
+    random_state : of all randomness; with a number, two fits on one machine are the same.
+    verbose : a line an epoch to stderr.
+
+    Attributes
+    ----------
+    model_ : the trained model, which every verb of gargalo takes. It lies on the CPU.
+    history_ : a dictionary an epoch: epoch, step, loss and its terms in nats an example, lr.
+    classes_ : the labels, of a conditional method.
+    n_features_in_, feature_names_in_ : as everywhere in scikit-learn; a picture has as many features as numbers.
+    """
+
+    model_: TrainedModel
+    history_: list[dict[str, float]]
+    classes_: Array
+    n_features_in_: int
+
+    def __init__(
+        self,
+        method: str = "vae",
+        latent_dim: int | None = None,
+        *,
+        method_params: dict[str, Any] | None = None,
+        network: Any = "auto",
+        likelihood: str = "auto",
+        corruption: str = "none",
+        augment: str = "auto",
+        image_shape: tuple[int, ...] | None = None,
+        epochs: int | None = None,
+        time: float | None = None,
+        batch_size: int | None = None,
+        lr: float | None = None,
+        precision: Precision = "auto",
+        device: str = "auto",
+        random_state: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        self.method = method
+        self.latent_dim = latent_dim
+        self.method_params = method_params
+        self.network = network
+        self.likelihood = likelihood
+        self.corruption = corruption
+        self.augment = augment
+        self.image_shape = image_shape
+        self.epochs = epochs
+        self.time = time
+        self.batch_size = batch_size
+        self.lr = lr
+        self.precision: Precision = precision
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @classmethod
+    def from_run(cls, path: str | Path) -> Self:
+        """A fitted estimator from a run folder; labels are class numbers, and pictures ``(n, C, H, W)`` uint8."""
+        model = checkpoint.load(path)
+        spec, settings = model.spec, model.config["settings"]
+        taken = {key: settings[key] for key in ("epochs", "time", "batch_size", "lr", "precision", "device")}
+        parts = {"network": spec.network, "likelihood": spec.likelihood}
+        rules = {"corruption": model.corruption, "augment": model.config["augment"]}
+        found = cls(
+            model.method,
+            method_params=model.config["arguments"],
+            random_state=settings["seed"],
+            **parts,
+            **rules,
+            **taken,
+        )
+        pixels = spec.is_pixels
+        found._layout = Layout("chw", False, np.dtype(np.uint8)) if pixels else Layout("d", True, np.dtype(np.float32))
+        found.classes_ = np.arange(spec.num_classes)
+        found.model_, found.history_, found.n_features_in_ = model, [], prod(spec.input_shape)
+        return found
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Trains on all rows of X; y is used by conditional methods alone."""
+        source = self._new_source(X, y, None)
+        fitting = self._fitting(source, self._config(source))
+        self._train(fitting, fitting.begin())
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None) -> Self:
+        """One more pass, over the rows of X, at a rate that does not fall.
+
+        The first call settles what later ones keep: the standardization of the columns, and ``classes``, those of y
+        unless given. After `fit` it goes on from the weights found there.
+        """
+        if hasattr(self, "model_"):
+            fitting = self._fitting(self._source(self._values(X), y), self.model_.config, schedule="constant")
+            state = self._continued(fitting)
+        else:
+            source = self._new_source(X, y, classes)
+            fitting = self._fitting(source, self._config(source), schedule="constant")
+            state = fitting.new_state(0)
+        state.total_steps = state.step + fitting.feed.steps_per_epoch
+        self._train(fitting, state)
+        self._training = {name: t.cpu().clone() for name, t in state.tensors().items()}, state.counters()
+        return self
+
+    def transform(self, X: Any) -> Array:
+        """Codes, the posterior's mode: ``(n, number of entries)``."""
+        values = self._values(X)
+        inputs = self._inputs(values)
+        codes = latent.embed(self.model_, inputs, labels=self._labels(values, len(inputs)))[: len(values)]
+        return codes.reshape(len(codes), -1).astype(
+            np.float64 if values.dtype == np.float64 else np.float32, copy=False
+        )
+
+    def inverse_transform(self, X: Any, y: Any = None) -> Array:
+        """Examples of codes; a conditional method needs to be told the labels y."""
+        check_is_fitted(self)
+        codes = check_array(X, dtype=FLOATS, input_name="X")
+        if codes.shape[1] != self._n_features_out:
+            raise ValueError(f"X has shape {codes.shape}; codes of this Autoencoder are (n, {self._n_features_out}).")
+        padded = _at_least(codes.reshape(len(codes), *self._code_shape))
+        labels = None if y is None else _at_least(self._class_numbers(y))
+        return self._layout.leave(latent.decode(self.model_, padded, labels=labels)[: len(codes)])
+
+    def reconstruct(self, X: Any, y: Any = None) -> Array:
+        """X through the code and back, in the layout of what was fitted."""
+        values = self._values(X)
+        inputs = self._inputs(values)
+        found = latent.reconstruct(self.model_, inputs, labels=self._labels(values, len(inputs), y))
+        return self._layout.leave(found[: len(values)])
+
+    def sample(self, n: int = 1, *, label: Any = None, temperature: float = 1.0, random_state: Any = None) -> Array:
+        """New examples from the prior; a conditional method takes a label, or goes through all in turn.
+
+        ``temperature`` scales the codes; ``random_state`` is the estimator's unless given.
+        """
+        check_is_fitted(self)
+        seed = _seed(self.random_state if random_state is None else random_state)
+        number = None if label is None or not self._conditional else int(self._class_numbers([label])[0])
+        return self._layout.leave(latent.sample(self.model_, n, temperature=temperature, label=number, seed=seed))
+
+    def score_samples(self, X: Any, y: Any = None) -> Array:
+        """A lower bound of log p(x) of each row, in nats, see `gargalo.verbs.likelihood.log_likelihood`."""
+        values = self._values(X)
+        return self._bounds(values, self._labels(values, len(values), y))
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """The mean of `score_samples`."""
+        return float(self.score_samples(X, y).mean())
+
+    @property
+    def _n_features_out(self) -> int:
+        return prod(self._code_shape)
+
+    @property
+    def _code_shape(self) -> tuple[int, ...]:
+        """Of one code; those of some methods are grids."""
+        label = torch.zeros(1, dtype=torch.long) if self._conditional else None
+        with torch.no_grad(), seeded(0):
+            return tuple(self.model_.net.encode(torch.zeros(1, *self.model_.spec.input_shape), label).mode.shape[1:])
+
+    @property
+    def _conditional(self) -> bool:
+        return self.model_.net.conditional
+
+    def _values(self, X: Any, reset: bool = False) -> Array:
+        """X checked as scikit-learn does, in the user's axes."""
+        if not reset:
+            check_is_fitted(self)
+        if (X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim) > 2:
+            values = check_array(X, dtype=PIXELS, ensure_2d=False, allow_nd=True, input_name="X")
+            if reset:
+                self.n_features_in_ = prod(values.shape[1:])
+                self.__dict__.pop("feature_names_in_", None)
+            return values
+        pictures = self.image_shape is not None if reset else self._layout.axes != "d"
+        return validate_data(self, X, reset=reset, dtype=PIXELS if pictures else FLOATS)
+
+    def _inputs(self, values: Array) -> Array:
+        return _at_least(self._layout.enter(values, self.model_.spec.input_shape))
+
+    def _new_source(self, X: Any, y: Any, classes: Any) -> Source:
+        """The first data: settles layout and classes."""
+        if y is None and _needs_labels(self.method, self.method_params):
+            raise ValueError(
+                f"This Autoencoder estimator requires y to be passed, but the target y is None: {self.method} is "
+                "conditional on the class of each row."
+            )
+        for name in ("model_", "_training"):
+            self.__dict__.pop(name, None)
+        values = self._values(X, reset=True)
+        shape = values.shape[1:] if self.image_shape is None or values.ndim > 2 else tuple(self.image_shape)
+        if prod(shape) != prod(values.shape[1:]):
+            raise ValueError(f"image_shape={self.image_shape} has {prod(shape)} numbers; X has shape {values.shape}.")
+        shaped = values.reshape(len(values), *shape)
+        try:
+            source = (table_source if len(shape) == 1 else picture_source)("X", shaped)
+        except DataError as error:
+            raise ValueError(str(error)) from error
+        own = source.spec.shape
+        axes = "d" if len(shape) == 1 else "hw" if len(shape) == 2 else "chw" if shape == own else "hwc"
+        self._layout = Layout(axes, values.ndim == 2, values.dtype)
+        self.history_ = []
+        if not _needs_labels(self.method, self.method_params):
+            return source
+        labels = _checked_labels(y, values)
+        self.classes_ = np.unique(labels if classes is None else column_or_1d(classes))
+        names = tuple(str(name) for name in self.classes_)
+        spec = dataclasses.replace(source.spec, num_classes=len(names), class_names=names)
+        return dataclasses.replace(source, spec=spec, labels=torch.from_numpy(self._class_numbers(labels)))
+
+    def _source(self, values: Array, y: Any) -> Source:
+        """Further data, for the model that is there already."""
+        spec = self.model_.spec
+        raw = self._layout.enter(values, spec.shape)
+        try:
+            kind = picture_source if spec.is_pixels else table_source
+            source = kind("X", raw)
+        except DataError as error:
+            raise ValueError(str(error)) from error
+        labels = torch.from_numpy(self._class_numbers(_checked_labels(y, values))) if self._conditional else None
+        return dataclasses.replace(source, spec=spec, labels=labels)
+
+    def _config(self, source: Source) -> dict[str, Any]:
+        network = self.network if isinstance(self.network, str) else OwnNetwork(self.network)
+        parts = {"network": network, "likelihood": self.likelihood}
+        given = {} if self.latent_dim is None else {"latent_dim": self.latent_dim}
+        names = "epochs", "time", "batch_size", "lr", "precision", "device"
+        settings = Settings(
+            **{name: getattr(self, name) for name in names},
+            compile="off",  # whether it pays is found by a clock, and two fits shall be the same
+            seed=_seed(self.random_state),
+        )
+        return configured(
+            self.method,
+            source.spec,
+            len(source),
+            given | (self.method_params or {}),
+            settings,
+            corruption=self.corruption,
+            augment=self.augment,
+            parts={key: value for key, value in parts.items() if value != "auto"},
+        ) | {"data": "X"}
+
+    def _fitting(self, source: Source, config: dict[str, Any], **changes: Any) -> Fitting:
+        settings = Settings(**config["settings"] | changes)
+        settings = dataclasses.replace(settings, batch_size=min(settings.batch_size or 1, len(source)))
+        return Fitting(config, source, settings, source.indices())
+
+    def _continued(self, fitting: Fitting) -> TrainState:
+        """Where the last `partial_fit` ended; after `fit`, its weights with fresh moments."""
+        state = fitting.new_state(0)
+        if "_training" in self.__dict__:
+            state.restore(*self._training)
+            return state
+        weights = self.model_.net.state_dict()
+        for model in (state.learner.model, state.average, state.best):
+            model.load_state_dict(weights)
+        state.step = self.model_.config["progress"]["step"]
+        return state
+
+    @flushed_denormals()
+    def _train(self, fitting: Fitting, state: TrainState) -> None:
+        """Steps to the end; keeps the averaged weights and a history."""
+        epoch: list[dict[str, float]] = []
+        for step, _ in fitting.evaluated(state):
+            if not step.skipped:
+                epoch.append({"loss": step.loss, **step.terms, "lr": step.lr})
+            if epoch and (step.number % fitting.feed.steps_per_epoch == 0 or step.number == state.total_steps):
+                means = {name: float(np.mean([figures[name] for figures in epoch])) for name in epoch[0]}
+                self.history_.append({"epoch": len(self.history_) + 1, "step": step.number, **means})
+                epoch = []
+                if self.verbose:
+                    sys.stderr.write(f"[Autoencoder] epoch {len(self.history_)}, loss {means['loss']:.4f} nats\n")
+        config = fitting.config | {"plan": dataclasses.asdict(state.plan), "progress": state.counters()}
+        with seeded(0):
+            self.model_ = checkpoint.assemble(config, state.average.cpu().state_dict())
+
+    def _bounds(self, values: Array, numbers: Any) -> Array:
+        inputs = self._layout.enter(values, self.model_.spec.shape)
+        return log_likelihood(self.model_, inputs, labels=numbers)
+
+    def _labels(self, values: Array, n: int, y: Any = None) -> Array | None:
+        """Class numbers for n >= len(values) rows: those of y, or of the class with the highest bound; None where the
+        model does not ask."""
+        if not self._conditional:
+            return None
+        if y is not None:
+            return _at_least(self._class_numbers(_checked_labels(y, values)), n)
+        bounds = [self._bounds(values, np.full(len(values), c)) for c in range(self.model_.spec.num_classes)]
+        return _at_least(np.argmax(bounds, axis=0), n)
+
+    def _class_numbers(self, y: Any) -> Array:
+        labels = column_or_1d(y)
+        known = np.isin(labels, self.classes_)
+        if not known.all():
+            raise ValueError(f"y holds {labels[~known][0]!r}, which is none of the classes {self.classes_.tolist()}.")
+        return np.searchsorted(self.classes_, labels)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled lies on the CPU, whatever the model was moved to."""
+        state: dict[str, Any] = dict(super().__getstate__())
+        if "model_" in state:
+            state["model_"] = self.model_.to("cpu")
+        return state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.target_tags.required = _needs_labels(self.method, self.method_params)
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+def _at_least(rows: Array, n: int = LEAST) -> Array:
+    """The rows, and the last of them again until there are n."""
+    missing = n - len(rows)
+    return rows if missing <= 0 else np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)])
+
+
+def _seed(random_state: Any) -> int:
+    """A number is its own seed, as in `gargalo.train`."""
+    if isinstance(random_state, int | np.integer):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(1 << 31))
+
+
+def _checked_labels(y: Any, values: Array) -> Array:
+    labels = column_or_1d(y)
+    check_consistent_length(values, labels)
+    check_classification_targets(labels)
+    return labels
+
+
+def _needs_labels(method: str, params: dict[str, Any] | None) -> bool:
+    """Whether a method's model asks for classes; False for what is no method, which `fit` will say."""
+    return _is_conditional(str(method), json.dumps(params or {}, default=repr, sort_keys=True))
+
+
+@cache
+def _is_conditional(method: str, params: str) -> bool:
+    for spec in (DataSpec("vector", (2,), num_classes=2), DataSpec("image", (1, 8, 8), num_classes=2)):
+        try:
+            with torch.device("meta"), seeded(0):
+                arguments = methods.check(method, json.loads(params))
+                return methods[method](spec, **arguments)[0].conditional
+        except (ValueError, TypeError, RuntimeError):
+            continue
+    return False
