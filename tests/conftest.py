@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 import gargalo
+
+os.environ["SCIPY_ARRAY_API"] = "1"  # read when scipy is imported; without it scikit-learn skips one of its checks
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "images"
 

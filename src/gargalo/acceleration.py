@@ -89,8 +89,9 @@ def quick_decoder(model: LatentModel, tolerance: float, classes: int) -> LatentM
     device = next(model.parameters()).device
     if not uses_bfloat16(device, "auto"):
         return model
-    z = torch.randn(PROBES, *model.prior.sample(1).shape[1:], generator=torch.Generator().manual_seed(0))  # type: ignore[operator]
-    z = z.to(device)
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):  # nobody else's random numbers change
+        shape = model.prior.sample(1).shape[1:]  # type: ignore[operator]
+    z = torch.randn(PROBES, *shape, generator=torch.Generator().manual_seed(0)).to(device)
     labels = torch.arange(PROBES, device=device) % classes if model.conditional else None
     quick = QuickDecoder(model)
     with torch.no_grad():

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
-from functools import cache
 from math import prod
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -21,55 +19,19 @@ from gargalo import checkpoint
 from gargalo.acceleration import Precision, flushed_denormals
 from gargalo.checkpoint import TrainedModel
 from gargalo.data.arrays import picture_source, table_source
+from gargalo.data.layout import Layout
 from gargalo.data.source import Source
-from gargalo.errors import DataError
-from gargalo.fitting import Fitting, configured
+from gargalo.errors import CheckpointError, DataError
+from gargalo.fitting import Fitting, asks_for_labels, configured
 from gargalo.networks.own import OwnNetwork
-from gargalo.registry import method as methods
-from gargalo.spec import DataSpec
 from gargalo.training import Settings, TrainState, seeded
 from gargalo.verbs import latent
 from gargalo.verbs.likelihood import log_likelihood
 
 Array = np.ndarray
-FLOATS, PIXELS = (np.float64, np.float32), (np.float64, np.float32, np.uint8)
+FLOATS: Any = np.float64, np.float32  # what is taken as it is; all else becomes the first of them
+PIXELS: Any = *FLOATS, np.uint8
 LEAST = 17  # rows that are given to a verb, so that it takes its largest batch always: smaller ones round differently
-
-
-@dataclasses.dataclass(frozen=True)
-class Layout:
-    """How a user's examples lie in memory. The model's are ``[N, C, H, W]`` or ``[N, D]``."""
-
-    axes: Literal["d", "hw", "chw", "hwc"]
-    rows: bool  # each example is a row of a table
-    dtype: np.dtype[Any]
-
-    def shape(self, own: tuple[int, ...]) -> tuple[int, ...]:
-        """Of an example, from its shape in the model."""
-        return {"hw": own[1:], "hwc": (*own[1:], *own[:1])}.get(self.axes, own)
-
-    def enter(self, values: Array, own: tuple[int, ...]) -> Array:
-        """Examples, or rows of their numbers, to the model's axes. ValueError for another shape."""
-        shape = self.shape(own)
-        if values.ndim == 2 and values.shape[1] == prod(shape):
-            values = values.reshape(len(values), *shape)
-        if values.shape[1:] != shape:
-            raise ValueError(
-                f"X has shape {values.shape}; this Autoencoder takes (n, {', '.join(map(str, shape))}), "
-                f"or rows of {prod(shape)} numbers."
-            )
-        return {"hw": lambda: values[:, None], "hwc": lambda: np.moveaxis(values, -1, 1)}.get(
-            self.axes, lambda: values
-        )()
-
-    def leave(self, values: Array) -> Array:
-        """The model's raw values to the user's axes and type; uint8 becomes [0, 1] where that is a float."""
-        values = {"hw": lambda: values[:, 0], "hwc": lambda: np.moveaxis(values, 1, -1)}.get(
-            self.axes, lambda: values
-        )()
-        values = values.reshape(len(values), -1) if self.rows else values
-        scaled = values.dtype == np.uint8 and self.dtype.kind == "f"
-        return (values / 255 if scaled else values).astype(self.dtype, copy=False)
 
 
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -169,7 +131,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Trains on all rows of X; y is used by conditional methods alone."""
-        source = self._new_source(X, y, None)
+        source = self._first_source(X, y)
         fitting = self._fitting(source, self._config(source))
         self._train(fitting, fitting.begin())
         return self
@@ -181,10 +143,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         unless given. After `fit` it goes on from the weights found there.
         """
         if hasattr(self, "model_"):
-            fitting = self._fitting(self._source(self._values(X), y), self.model_.config, schedule="constant")
+            source, config = self._further_source(X, y), self.model_.config
+            fitting = self._fitting(source, config, start=config["progress"]["step"], schedule="constant")
             state = self._continued(fitting)
         else:
-            source = self._new_source(X, y, classes)
+            source = self._first_source(X, y, classes)
             fitting = self._fitting(source, self._config(source), schedule="constant")
             state = fitting.new_state(0)
         state.total_steps = state.step + fitting.feed.steps_per_epoch
@@ -202,14 +165,17 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         )
 
     def inverse_transform(self, X: Any, y: Any = None) -> Array:
-        """Examples of codes; a conditional method needs to be told the labels y."""
+        """Examples of codes. Where a conditional method is not told the labels y, the mean over all classes."""
         check_is_fitted(self)
         codes = check_array(X, dtype=FLOATS, input_name="X")
         if codes.shape[1] != self._n_features_out:
             raise ValueError(f"X has shape {codes.shape}; codes of this Autoencoder are (n, {self._n_features_out}).")
-        padded = _at_least(codes.reshape(len(codes), *self._code_shape))
-        labels = None if y is None else _at_least(self._class_numbers(y))
-        return self._layout.leave(latent.decode(self.model_, padded, labels=labels)[: len(codes)])
+        rows = _at_least(codes.reshape(len(codes), *self._code_shape))
+        every = [np.full(len(rows), c) for c in range(self.model_.spec.num_classes)]
+        choices = every if self._conditional and y is None else [self._labels(codes, len(rows), y)]
+        found = [latent.decode(self.model_, rows, labels=labels)[: len(codes)] for labels in choices]
+        mean = np.mean(found, axis=0)
+        return self._layout.leave((np.rint(mean) if self.model_.spec.is_pixels else mean).astype(found[0].dtype))
 
     def reconstruct(self, X: Any, y: Any = None) -> Array:
         """X through the code and back, in the layout of what was fitted."""
@@ -225,7 +191,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         check_is_fitted(self)
         seed = _seed(self.random_state if random_state is None else random_state)
-        number = None if label is None or not self._conditional else int(self._class_numbers([label])[0])
+        number = None if label is None or not self._conditional else int(self._class_numbers([label], np.zeros(1))[0])
         return self._layout.leave(latent.sample(self.model_, n, temperature=temperature, label=number, seed=seed))
 
     def score_samples(self, X: Any, y: Any = None) -> Array:
@@ -236,6 +202,20 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def score(self, X: Any, y: Any = None) -> float:
         """The mean of `score_samples`."""
         return float(self.score_samples(X, y).mean())
+
+    def save(self, folder: str | Path) -> None:
+        """Writes a run folder, which `gargalo.load`, `from_run` and every command take.
+
+        CheckpointError where there is one already; TypeError where the network is the user's own, which no file holds.
+        """
+        check_is_fitted(self)
+        run, config = Path(folder), self.model_.config
+        if not isinstance(config["spec"]["network"], str):
+            raise TypeError("Modules of your own cannot be saved here: pickle the estimator, or register a network.")
+        with checkpoint.locked(run):
+            if checkpoint.started(run):
+                raise CheckpointError(f"{run} holds a run already. Give another folder.")
+            checkpoint.save(run, config, self.model_.net.state_dict(), {}, config["progress"]["step"])
 
     @property
     def _n_features_out(self) -> int:
@@ -263,51 +243,43 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 self.__dict__.pop("feature_names_in_", None)
             return values
         pictures = self.image_shape is not None if reset else self._layout.axes != "d"
-        return validate_data(self, X, reset=reset, dtype=PIXELS if pictures else FLOATS)
+        return np.asarray(validate_data(self, X, reset=reset, dtype=PIXELS if pictures else FLOATS))
 
     def _inputs(self, values: Array) -> Array:
         return _at_least(self._layout.enter(values, self.model_.spec.input_shape))
 
-    def _new_source(self, X: Any, y: Any, classes: Any) -> Source:
-        """The first data: settles layout and classes."""
-        if y is None and _needs_labels(self.method, self.method_params):
+    def _first_source(self, X: Any, y: Any, classes: Any = None) -> Source:
+        """Rows to begin with; they settle layout, columns and classes."""
+        conditional = asks_for_labels(self.method, self.method_params)
+        if y is None and conditional:
             raise ValueError(
                 f"This Autoencoder estimator requires y to be passed, but the target y is None: {self.method} is "
                 "conditional on the class of each row."
             )
         for name in ("model_", "_training"):
             self.__dict__.pop(name, None)
+        self.history_ = []
         values = self._values(X, reset=True)
         shape = values.shape[1:] if self.image_shape is None or values.ndim > 2 else tuple(self.image_shape)
         if prod(shape) != prod(values.shape[1:]):
             raise ValueError(f"image_shape={self.image_shape} has {prod(shape)} numbers; X has shape {values.shape}.")
-        shaped = values.reshape(len(values), *shape)
-        try:
-            source = (table_source if len(shape) == 1 else picture_source)("X", shaped)
-        except DataError as error:
-            raise ValueError(str(error)) from error
+        source = _source(values, shape)
         own = source.spec.shape
         axes = "d" if len(shape) == 1 else "hw" if len(shape) == 2 else "chw" if shape == own else "hwc"
         self._layout = Layout(axes, values.ndim == 2, values.dtype)
-        self.history_ = []
-        if not _needs_labels(self.method, self.method_params):
+        if not conditional:
             return source
-        labels = _checked_labels(y, values)
-        self.classes_ = np.unique(labels if classes is None else column_or_1d(classes))
+        self.classes_ = np.unique(_checked_labels(y, values) if classes is None else column_or_1d(classes))
         names = tuple(str(name) for name in self.classes_)
         spec = dataclasses.replace(source.spec, num_classes=len(names), class_names=names)
-        return dataclasses.replace(source, spec=spec, labels=torch.from_numpy(self._class_numbers(labels)))
+        return dataclasses.replace(source, spec=spec, labels=torch.from_numpy(self._class_numbers(y, values)))
 
-    def _source(self, values: Array, y: Any) -> Source:
-        """Further data, for the model that is there already."""
-        spec = self.model_.spec
-        raw = self._layout.enter(values, spec.shape)
-        try:
-            kind = picture_source if spec.is_pixels else table_source
-            source = kind("X", raw)
-        except DataError as error:
-            raise ValueError(str(error)) from error
-        labels = torch.from_numpy(self._class_numbers(_checked_labels(y, values))) if self._conditional else None
+    def _further_source(self, X: Any, y: Any) -> Source:
+        """Rows for the model that is there already."""
+        spec, values = self.model_.spec, self._values(X)
+        self._layout.enter(values, spec.shape)  # says what is wrong with the shape
+        source = _source(values, self._layout.shape(spec.shape))
+        labels = torch.from_numpy(self._class_numbers(y, values)) if self._conditional else None
         return dataclasses.replace(source, spec=spec, labels=labels)
 
     def _config(self, source: Source) -> dict[str, Any]:
@@ -331,10 +303,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             parts={key: value for key, value in parts.items() if value != "auto"},
         ) | {"data": "X"}
 
-    def _fitting(self, source: Source, config: dict[str, Any], **changes: Any) -> Fitting:
+    def _fitting(self, source: Source, config: dict[str, Any], *, start: int = 0, **changes: Any) -> Fitting:
         settings = Settings(**config["settings"] | changes)
         settings = dataclasses.replace(settings, batch_size=min(settings.batch_size or 1, len(source)))
-        return Fitting(config, source, settings, source.indices())
+        return Fitting(config, source, settings, source.indices(), start=start)
 
     def _continued(self, fitting: Fitting) -> TrainState:
         """Where the last `partial_fit` ended; after `fit`, its weights with fresh moments."""
@@ -345,7 +317,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         weights = self.model_.net.state_dict()
         for model in (state.learner.model, state.average, state.best):
             model.load_state_dict(weights)
-        state.step = self.model_.config["progress"]["step"]
+        state.step = fitting.start
         return state
 
     @flushed_denormals()
@@ -355,7 +327,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         for step, _ in fitting.evaluated(state):
             if not step.skipped:
                 epoch.append({"loss": step.loss, **step.terms, "lr": step.lr})
-            if epoch and (step.number % fitting.feed.steps_per_epoch == 0 or step.number == state.total_steps):
+            done = step.number - fitting.start
+            if epoch and (done % fitting.feed.steps_per_epoch == 0 or step.number == state.total_steps):
                 means = {name: float(np.mean([figures[name] for figures in epoch])) for name in epoch[0]}
                 self.history_.append({"epoch": len(self.history_) + 1, "step": step.number, **means})
                 epoch = []
@@ -375,12 +348,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if not self._conditional:
             return None
         if y is not None:
-            return _at_least(self._class_numbers(_checked_labels(y, values)), n)
+            return _at_least(self._class_numbers(y, values), n)
         bounds = [self._bounds(values, np.full(len(values), c)) for c in range(self.model_.spec.num_classes)]
         return _at_least(np.argmax(bounds, axis=0), n)
 
-    def _class_numbers(self, y: Any) -> Array:
-        labels = column_or_1d(y)
+    def _class_numbers(self, y: Any, values: Array) -> Array:
+        """Of one label for each of the values."""
+        labels = _checked_labels(y, values)
         known = np.isin(labels, self.classes_)
         if not known.all():
             raise ValueError(f"y holds {labels[~known][0]!r}, which is none of the classes {self.classes_.tolist()}.")
@@ -388,7 +362,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled lies on the CPU, whatever the model was moved to."""
-        state: dict[str, Any] = dict(super().__getstate__())
+        own: Any = super().__getstate__()
+        state: dict[str, Any] = dict(own)
         if "model_" in state:
             state["model_"] = self.model_.to("cpu")
         return state
@@ -396,7 +371,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        tags.target_tags.required = _needs_labels(self.method, self.method_params)
+        tags.target_tags.required = asks_for_labels(self.method, self.method_params)
         tags.input_tags.three_d_array = True
         return tags
 
@@ -414,25 +389,16 @@ def _seed(random_state: Any) -> int:
     return int(check_random_state(random_state).randint(1 << 31))
 
 
+def _source(values: Array, shape: tuple[int, ...]) -> Source:
+    """Rows of examples of a shape; ValueError where they are no pictures, or numbers too large."""
+    try:
+        return (table_source if len(shape) == 1 else picture_source)("X", values.reshape(len(values), *shape))
+    except DataError as error:
+        raise ValueError(str(error)) from error
+
+
 def _checked_labels(y: Any, values: Array) -> Array:
     labels = column_or_1d(y)
     check_consistent_length(values, labels)
     check_classification_targets(labels)
     return labels
-
-
-def _needs_labels(method: str, params: dict[str, Any] | None) -> bool:
-    """Whether a method's model asks for classes; False for what is no method, which `fit` will say."""
-    return _is_conditional(str(method), json.dumps(params or {}, default=repr, sort_keys=True))
-
-
-@cache
-def _is_conditional(method: str, params: str) -> bool:
-    for spec in (DataSpec("vector", (2,), num_classes=2), DataSpec("image", (1, 8, 8), num_classes=2)):
-        try:
-            with torch.device("meta"), seeded(0):
-                arguments = methods.check(method, json.loads(params))
-                return methods[method](spec, **arguments)[0].conditional
-        except (ValueError, TypeError, RuntimeError):
-            continue
-    return False

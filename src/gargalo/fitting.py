@@ -6,10 +6,12 @@ Nothing is written here.
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import statistics
 import time
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import torch
@@ -90,19 +92,40 @@ def _environment(settings: Settings) -> dict[str, Any]:
     }
 
 
+def asks_for_labels(method: str, arguments: dict[str, Any] | None) -> bool:
+    """Whether a method's model is conditional; False for what is no method, which `configured` will say."""
+    return _conditional(str(method), json.dumps(arguments or {}, default=repr, sort_keys=True))
+
+
+@cache
+def _conditional(method: str, arguments: str) -> bool:
+    for spec in (DataSpec("vector", (2,), num_classes=2), DataSpec("image", (1, 8, 8), num_classes=2)):
+        try:
+            with torch.device("meta"), seeded(0):
+                return methods[method](spec, **methods.check(method, json.loads(arguments)))[0].conditional
+        except (ValueError, TypeError, RuntimeError):
+            continue
+    return False
+
+
 @dataclasses.dataclass
 class Fitting:
-    """One training of one config on some rows of a source, perhaps with others held out to evaluate it on."""
+    """One training of one config on some rows of a source, perhaps with others held out to evaluate it on.
+
+    ``start`` steps were taken before, on other rows: these begin a first epoch of their own.
+    """
 
     config: dict[str, Any]
     source: Source
     settings: Settings
     rows: Tensor
     held_out: Tensor | None = None
+    start: int = 0
 
     def __post_init__(self) -> None:
         device = str(pick_device(self.settings.device))
-        common: dict[str, Any] = {"corrupt": self.config["corruption"], "seed": self.settings.seed, "device": device}
+        seed = derive(self.settings.seed, "rows", self.start) if self.start else self.settings.seed
+        common: dict[str, Any] = {"corrupt": self.config["corruption"], "seed": seed, "device": device}
         batch_size = self.settings.batch_size or 1
         self.feed = Feed(self.source, self.rows, batch_size, augment=self.config["augment"], **common)
         self.validation = None
@@ -136,7 +159,7 @@ class Fitting:
     def evaluated(self, state: TrainState) -> Iterator[tuple[Step, dict[str, float] | None]]:
         """Steps to the end, or as far as patience goes; after some, the figures of the rows held out."""
         every = max(self.feed.steps_per_epoch, math.ceil(state.total_steps / EVALUATIONS))
-        for step in steps(state, self.feed.batches(state.step), self.settings):
+        for step in steps(state, self.feed.batches(state.step - self.start), self.settings):
             figures = None
             if self.validation is not None and (step.number % every == 0 or step.number == state.total_steps):
                 figures = validate(state, self.validation.in_order(), self.settings)

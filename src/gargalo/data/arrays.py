@@ -102,7 +102,7 @@ def picture_source(
     """Pictures in any of the layouts of `npy`. DataError where they are none."""
     pixels = _pictures(values, name)
     if release is None:
-        pixels = np.require(pixels, requirements="CW")
+        pixels = np.require(pixels, requirements=["C", "W"])
     spec = DataSpec(
         "image",
         pixels.shape[1:],

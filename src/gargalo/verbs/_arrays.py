@@ -22,7 +22,7 @@ def model_values(model: TrainedModel, data: Any, *, corrupted: bool = False) -> 
     """
     spec = model.spec
     shape = spec.input_shape if corrupted else spec.shape
-    values = data if isinstance(data, Tensor) else torch.from_numpy(np.require(data, requirements="CW"))
+    values = data if isinstance(data, Tensor) else torch.from_numpy(np.require(data, requirements=["C", "W"]))
     if spec.kind == "image" and values.dim() == 3 and shape[0] == 1:
         values = values[:, None]
     if tuple(values.shape[1:]) != shape or not len(values):
