@@ -140,6 +140,8 @@ def test_what_cannot_be_fitted_is_refused_in_words():
         tiny(latent_dim=2).fit(IRIS).inverse_transform(np.zeros((2, 3)))
     with pytest.raises(NotFittedError):
         tiny().sample(3)
+    with pytest.raises(ValueError, match="not conditional"):
+        tiny().fit(IRIS).sample(3, label=1)
 
 
 @pytest.mark.parametrize("kind", ["pandas", "polars"])
@@ -289,7 +291,9 @@ def test_from_a_run_it_is_what_gargalo_loads(digits_run):
     assert np.array_equal(fitted.transform(values.reshape(50, 64)), fitted.transform(values))
     assert fitted.reconstruct(values).shape == values.shape
     assert np.array_equal(fitted.sample(4, random_state=3), gargalo.sample(gargalo.load(digits_run), 4, seed=3))
-    assert clone(fitted).set_params(epochs=1).fit(values).model_.method == "vae"
+    again = clone(fitted).set_params(epochs=1, latent_dim=5).fit(values.reshape(50, 64))
+    assert again.model_.spec == fitted.model_.spec
+    assert again.model_.latent_dim == 5
 
 
 def test_saved_it_is_a_run(tmp_path):

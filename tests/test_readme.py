@@ -8,11 +8,11 @@ import pytest
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
-def test_the_python_example_runs(tmp_path, monkeypatch, capsys):
+def test_the_python_examples_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    code = re.search(r"```python\n(.*?)```", README, re.S)
-    assert code is not None
-    exec(code[1], {})
+    names = {}
+    for code in re.findall(r"```python\n(.*?)```", README, re.S):
+        exec(code, names)
     assert "PCA" in capsys.readouterr().out
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import sys
 from math import prod
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -19,19 +19,20 @@ from gargalo import checkpoint
 from gargalo.acceleration import Precision, flushed_denormals
 from gargalo.checkpoint import TrainedModel
 from gargalo.data.arrays import picture_source, table_source
-from gargalo.data.layout import Layout
+from gargalo.data.layout import Array, Layout
 from gargalo.data.source import Source
 from gargalo.errors import CheckpointError, DataError
 from gargalo.fitting import Fitting, asks_for_labels, configured
 from gargalo.networks.own import OwnNetwork
 from gargalo.training import Settings, TrainState, seeded
 from gargalo.verbs import latent
+from gargalo.verbs._arrays import SIZES
 from gargalo.verbs.likelihood import log_likelihood
 
-Array = np.ndarray
 FLOATS: Any = np.float64, np.float32  # what is taken as it is; all else becomes the first of them
 PIXELS: Any = *FLOATS, np.uint8
-LEAST = 17  # rows that are given to a verb, so that it takes its largest batch always: smaller ones round differently
+SETTINGS = "epochs", "time", "batch_size", "lr", "precision", "device"
+LEAST = SIZES[-2] + 1  # rows given to a verb, so that it takes its largest batch always: smaller ones round differently
 
 
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -102,7 +103,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.time = time
         self.batch_size = batch_size
         self.lr = lr
-        self.precision: Precision = precision
+        self.precision = precision
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
@@ -112,21 +113,22 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """A fitted estimator from a run folder; labels are class numbers, and pictures ``(n, C, H, W)`` uint8."""
         model = checkpoint.load(path)
         spec, settings = model.spec, model.config["settings"]
-        taken = {key: settings[key] for key in ("epochs", "time", "batch_size", "lr", "precision", "device")}
-        parts = {"network": spec.network, "likelihood": spec.likelihood}
-        rules = {"corruption": model.corruption, "augment": model.config["augment"]}
+        arguments = dict(model.config["arguments"])
         found = cls(
             model.method,
-            method_params=model.config["arguments"],
+            arguments.pop("latent_dim", None),
+            method_params=arguments,
+            network=spec.network,
+            likelihood=spec.likelihood,
+            corruption=model.corruption,
+            augment=model.config["augment"],
+            image_shape=spec.shape if spec.is_pixels else None,
             random_state=settings["seed"],
-            **parts,
-            **rules,
-            **taken,
+            **{key: settings[key] for key in SETTINGS},
         )
-        pixels = spec.is_pixels
-        found._layout = Layout("chw", False, np.dtype(np.uint8)) if pixels else Layout("d", True, np.dtype(np.float32))
-        found.classes_ = np.arange(spec.num_classes)
-        found.model_, found.history_, found.n_features_in_ = model, [], prod(spec.input_shape)
+        layout = ("chw", False, np.uint8) if spec.is_pixels else ("d", True, np.float32)
+        found.model_, found.history_, found._layout = model, [], Layout(*layout)
+        found.n_features_in_, found.classes_ = prod(spec.input_shape), np.arange(spec.num_classes)
         return found
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -157,12 +159,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def transform(self, X: Any) -> Array:
         """Codes, the posterior's mode: ``(n, number of entries)``."""
-        values = self._values(X)
-        inputs = self._inputs(values)
-        codes = latent.embed(self.model_, inputs, labels=self._labels(values, len(inputs)))[: len(values)]
-        return codes.reshape(len(codes), -1).astype(
-            np.float64 if values.dtype == np.float64 else np.float32, copy=False
-        )
+        values, inputs, labels = self._given(X)
+        codes = latent.embed(self.model_, inputs, labels=labels)[: len(values)].reshape(len(values), -1)
+        return codes.astype(np.float64 if values.dtype == np.float64 else np.float32, copy=False)
 
     def inverse_transform(self, X: Any, y: Any = None) -> Array:
         """Examples of codes. Where a conditional method is not told the labels y, the mean over all classes."""
@@ -179,10 +178,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def reconstruct(self, X: Any, y: Any = None) -> Array:
         """X through the code and back, in the layout of what was fitted."""
-        values = self._values(X)
-        inputs = self._inputs(values)
-        found = latent.reconstruct(self.model_, inputs, labels=self._labels(values, len(inputs), y))
-        return self._layout.leave(found[: len(values)])
+        values, inputs, labels = self._given(X, y)
+        return self._layout.leave(latent.reconstruct(self.model_, inputs, labels=labels)[: len(values)])
 
     def sample(self, n: int = 1, *, label: Any = None, temperature: float = 1.0, random_state: Any = None) -> Array:
         """New examples from the prior; a conditional method takes a label, or goes through all in turn.
@@ -191,8 +188,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         check_is_fitted(self)
         seed = _seed(self.random_state if random_state is None else random_state)
-        number = None if label is None or not self._conditional else int(self._class_numbers([label], np.zeros(1))[0])
-        return self._layout.leave(latent.sample(self.model_, n, temperature=temperature, label=number, seed=seed))
+        if label is not None and self._conditional:
+            label = int(self._class_numbers([label], np.zeros(1))[0])
+        return self._layout.leave(latent.sample(self.model_, n, temperature=temperature, label=label, seed=seed))
 
     def score_samples(self, X: Any, y: Any = None) -> Array:
         """A lower bound of log p(x) of each row, in nats, see `gargalo.verbs.likelihood.log_likelihood`."""
@@ -245,8 +243,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         pictures = self.image_shape is not None if reset else self._layout.axes != "d"
         return np.asarray(validate_data(self, X, reset=reset, dtype=PIXELS if pictures else FLOATS))
 
-    def _inputs(self, values: Array) -> Array:
-        return _at_least(self._layout.enter(values, self.model_.spec.input_shape))
+    def _given(self, X: Any, y: Any = None) -> tuple[Array, Array, Array | None]:
+        """X checked, and what a verb takes for it: enough rows, and their labels."""
+        values = self._values(X)
+        inputs = _at_least(self._layout.enter(values, self.model_.spec.input_shape))
+        return values, inputs, self._labels(values, len(inputs), y)
 
     def _first_source(self, X: Any, y: Any, classes: Any = None) -> Source:
         """Rows to begin with; they settle layout, columns and classes."""
@@ -264,11 +265,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if prod(shape) != prod(values.shape[1:]):
             raise ValueError(f"image_shape={self.image_shape} has {prod(shape)} numbers; X has shape {values.shape}.")
         source = _source(values, shape)
-        own = source.spec.shape
-        axes = "d" if len(shape) == 1 else "hw" if len(shape) == 2 else "chw" if shape == own else "hwc"
-        self._layout = Layout(axes, values.ndim == 2, values.dtype)
-        if not conditional:
-            return source
+        self._layout = Layout.of(shape, source.spec.shape, values.ndim == 2, values.dtype)
+        return self._labelled(source, y, values, classes) if conditional else source
+
+    def _labelled(self, source: Source, y: Any, values: Array, classes: Any) -> Source:
         self.classes_ = np.unique(_checked_labels(y, values) if classes is None else column_or_1d(classes))
         names = tuple(str(name) for name in self.classes_)
         spec = dataclasses.replace(source.spec, num_classes=len(names), class_names=names)
@@ -278,17 +278,15 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """Rows for the model that is there already."""
         spec, values = self.model_.spec, self._values(X)
         self._layout.enter(values, spec.shape)  # says what is wrong with the shape
-        source = _source(values, self._layout.shape(spec.shape))
         labels = torch.from_numpy(self._class_numbers(y, values)) if self._conditional else None
-        return dataclasses.replace(source, spec=spec, labels=labels)
+        return dataclasses.replace(_source(values, self._layout.shape(spec.shape)), spec=spec, labels=labels)
 
     def _config(self, source: Source) -> dict[str, Any]:
         network = self.network if isinstance(self.network, str) else OwnNetwork(self.network)
         parts = {"network": network, "likelihood": self.likelihood}
         given = {} if self.latent_dim is None else {"latent_dim": self.latent_dim}
-        names = "epochs", "time", "batch_size", "lr", "precision", "device"
         settings = Settings(
-            **{name: getattr(self, name) for name in names},
+            **{name: getattr(self, name) for name in SETTINGS},
             compile="off",  # whether it pays is found by a clock, and two fits shall be the same
             seed=_seed(self.random_state),
         )
@@ -298,14 +296,14 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             len(source),
             given | (self.method_params or {}),
             settings,
-            corruption=self.corruption,
+            corruption=self.corruption or "none",
             augment=self.augment,
             parts={key: value for key, value in parts.items() if value != "auto"},
-        ) | {"data": "X"}
+        ) | {"data": "X in memory"}
 
     def _fitting(self, source: Source, config: dict[str, Any], *, start: int = 0, **changes: Any) -> Fitting:
+        changes["batch_size"] = min(config["settings"]["batch_size"], len(source))
         settings = Settings(**config["settings"] | changes)
-        settings = dataclasses.replace(settings, batch_size=min(settings.batch_size or 1, len(source)))
         return Fitting(config, source, settings, source.indices(), start=start)
 
     def _continued(self, fitting: Fitting) -> TrainState:
@@ -362,8 +360,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled lies on the CPU, whatever the model was moved to."""
-        own: Any = super().__getstate__()
-        state: dict[str, Any] = dict(own)
+        state = dict(cast(Any, super()).__getstate__())
         if "model_" in state:
             state["model_"] = self.model_.to("cpu")
         return state
@@ -378,8 +375,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
 def _at_least(rows: Array, n: int = LEAST) -> Array:
     """The rows, and the last of them again until there are n."""
-    missing = n - len(rows)
-    return rows if missing <= 0 else np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)])
+    return np.pad(rows, [(0, max(0, n - len(rows))), *[(0, 0)] * (rows.ndim - 1)], mode="edge")
 
 
 def _seed(random_state: Any) -> int:

@@ -101,7 +101,7 @@ class Registry:
 
     def select(self, selector: str | Callable[..., Any]) -> Callable[..., Any]:
         """The function a selector names, with its arguments filled in; a function is itself."""
-        if not isinstance(selector, str):
+        if callable(selector):
             return selector
         name, arguments = self.parse(selector)
         return partial(self[name], **arguments)

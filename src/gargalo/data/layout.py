@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Literal
+from typing import Literal, Self
 
 import numpy as np
+import numpy.typing as npt
 
 Array = np.ndarray
 
@@ -20,7 +21,14 @@ class Layout:
 
     axes: Literal["d", "hw", "chw", "hwc"]
     rows: bool
-    dtype: np.dtype[Any]
+    dtype: npt.DTypeLike
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...], own: tuple[int, ...], rows: bool, dtype: npt.DTypeLike) -> Self:
+        """From the shape of a user's example and the one it got in the model."""
+        if len(shape) < 3:
+            return cls("d" if len(shape) == 1 else "hw", rows, dtype)
+        return cls("chw" if shape == own else "hwc", rows, dtype)
 
     def shape(self, own: tuple[int, ...]) -> tuple[int, ...]:
         """Of an example, from its shape in the model."""
@@ -47,5 +55,5 @@ class Layout:
         elif self.axes == "hwc":
             values = np.moveaxis(values, 1, -1)
         values = values.reshape(len(values), -1) if self.rows else values
-        scaled = values.dtype == np.uint8 and self.dtype.kind == "f"
+        scaled = values.dtype == np.uint8 and np.dtype(self.dtype).kind == "f"
         return (values / 255 if scaled else values).astype(self.dtype, copy=False)
