@@ -39,8 +39,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     """A transformer from examples to codes, and back.
 
     X holds vectors ``(n, d)``, whose columns are standardized inside, or pictures ``(n, H, W)``, ``(n, C, H, W)`` or
-    ``(n, H, W, C)``, uint8 or floats in [0, 1]. What comes back has the layout and type of what was fitted; pictures
-    have 256 levels.
+    ``(n, H, W, C)``, uint8 or floats in [0, 1]. What comes back is as what was fitted; pictures have 256 levels.
 
     Methods that are conditional on classes need y in `fit`. Without labels, `transform`, `reconstruct` and the scores
     take for each row the label that explains it best, by `score_samples`.
@@ -52,7 +51,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     method_params : the method's other arguments, a dictionary.
     network : a selector such as ``"mlp:width=64"``, a pair (encoder, decoder) of torch modules, or a function
         ``(spec, latent_dim, outputs, channels)`` that makes one.
-    likelihood, corruption, augment : selectors, as in `gargalo.train`.
+    likelihood, corruption, augment : selectors, as in `gargalo.train`; with a corruption that changes the size, X holds
+        pictures and not rows.
     image_shape : that the rows of a 2-D X are pictures of this shape.
     epochs, time, batch_size, lr, precision, device : as in `gargalo.train`; time in seconds.
     random_state : of all randomness; with a number, two fits on one machine are the same.
@@ -60,7 +60,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     Attributes
     ----------
-    model_ : the trained model, which every verb of gargalo takes. It lies on the CPU.
+    model_ : the trained model, on the CPU, which every verb of gargalo takes.
     history_ : a dictionary an epoch: epoch, step, loss and its terms in nats an example, lr.
     classes_ : the labels, of a conditional method.
     n_features_in_, feature_names_in_ : as everywhere in scikit-learn; a picture has as many features as numbers.
