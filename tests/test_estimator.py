@@ -292,7 +292,8 @@ def test_from_a_run_it_is_what_gargalo_loads(digits_run):
     assert fitted.reconstruct(values).shape == values.shape
     assert np.array_equal(fitted.sample(4, random_state=3), gargalo.sample(gargalo.load(digits_run), 4, seed=3))
     again = clone(fitted).set_params(epochs=1, latent_dim=5).fit(values.reshape(50, 64))
-    assert again.model_.spec == fitted.model_.spec
+    assert again.model_.spec.shape == (1, 8, 8)
+    assert again.model_.spec.network == fitted.model_.spec.network
     assert again.model_.latent_dim == 5
 
 
