@@ -23,7 +23,7 @@ from benchmarks.speed.__main__ import FOLDER, rivals
 SEEDS = range(101, 106)
 EPOCHS = 2  # ours: the fewest that reached pythae's loss on validation data with room to spare
 STOCK = (100, 1e-3, 10)  # pythae's batch, rate, epochs
-OURS = (256, 4e-3, 4)  # for pythae's net with our batch and rate: what it then needs
+OURS = (256, 4e-3, 10)  # our batch and rate in the loop of pythae, as long as its own ten
 
 
 def theirs(python: Path, seed: int, batch: int, rate: float, epochs: int) -> tuple[float, float]:
@@ -66,12 +66,15 @@ def main() -> None:
         rows["recipe"].append(theirs(python, seed, *OURS))
         rows["float32"].append(ours(seed, precision="float32"))
         print(seed, {key: tuple(round(x, 3) for x in values[-1]) for key, values in rows.items()}, flush=True)
-    reached = sum(mine[1] <= other[1] for mine, other in zip(rows["ours"], rows["stock"], strict=True))
-    reached_recipe = sum(mine[1] <= other[1] for mine, other in zip(rows["ours"], rows["recipe"], strict=True))
     time_of, loss_of = ({k: median(v[i] for v in values) for k, values in rows.items()} for i in (0, 1))
+    # A seed means nothing from one library to another, so that all are held against the median of theirs.
+    reached = sum(mine[1] <= loss_of["stock"] for mine in rows["ours"])
     spread = {k: f"{min(x[1] for x in v):.2f} to {max(x[1] for x in v):.2f}" for k, v in rows.items()}
-    what = f"dense VAE of 16 to pythae's loss after ten epochs, reached by {reached} of {len(SEEDS)} seeds"
-    again = f"the same, pythae with our batch, rate and {OURS[2]} epochs; its loss reached by {reached_recipe}"
+    what = f"dense VAE of 16 to pythae's median loss after ten epochs, reached by {reached} of {len(SEEDS)} seeds"
+    near = sum(other[1] <= loss_of["stock"] for other in rows["recipe"])
+    again = (
+        f"the same against pythae with our batch and rate for {OURS[2]} epochs, then there with {near} of {len(SEEDS)}"
+    )
     losses = "the same: half the squared error plus KL on the test set"
     numbers = "the same net of ours in bfloat16 and in float32"
     write(

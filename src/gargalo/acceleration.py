@@ -174,5 +174,9 @@ def _flush_denormals(on: bool) -> None:
     torch.set_flush_denormal(on)
     library = next((Path(torch.__file__).parent / "lib").glob("libgomp*"), None)
     if library is not None:
-        switch = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: torch.set_flush_denormal(on))
+
+        @ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+        def switch(_: int | None) -> None:
+            torch.set_flush_denormal(on)
+
         ctypes.CDLL(str(library)).GOMP_parallel(switch, None, torch.get_num_threads(), 0)

@@ -74,7 +74,7 @@ def configured(
 
 def _resolved(settings: Settings, examples: int) -> Settings:
     """Fills in what the user left to us: a batch that makes at least some steps an epoch, a budget that trains."""
-    batch = settings.batch_size or max(16, min(256, 2 ** int(math.log2(max(2, examples / 16)))))
+    batch = settings.batch_size or max(32, min(256, 2 ** int(math.log2(max(2, examples / 8)))))
     batch = min(batch, examples)
     epochs = settings.epochs
     if epochs is None and settings.time is None:
