@@ -1,5 +1,6 @@
 """Formulas against closed forms and brute force."""
 
+import numpy as np
 import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
@@ -51,3 +52,15 @@ def test_slerp_keeps_ends_and_norms_and_bears_equal_ends():
     torch.testing.assert_close(way.norm(dim=1), torch.ones(5))
     for other in (a, -a, torch.zeros(2)):
         assert f.slerp(a, other, torch.linspace(0, 1, 5)).isfinite().all()
+
+
+def test_nt_xent_is_the_log_share_of_the_partner_among_all_others():
+    a, b = (torch.randn(4, 3, generator=torch.Generator().manual_seed(s)) for s in (0, 1))
+    rows = np.concatenate([a, b])
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    expected = []
+    for i in range(8):
+        others = {j: np.exp(rows[i] @ rows[j] / 0.3) for j in range(8) if j != i}
+        expected.append(-np.log(others[(i + 4) % 8] / sum(others.values())))
+    np.testing.assert_allclose(f.nt_xent(a, b, 0.3).numpy(), expected, rtol=1e-5)
+    assert f.nt_xent(a[:1], b[:1], 0.3).tolist() == [0, 0]  # who has no others cannot be mistaken

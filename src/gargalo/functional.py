@@ -79,3 +79,15 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     if sine.abs() < 1e-4 or a.norm() < 1e-8 or b.norm() < 1e-8:
         return torch.lerp(a, b, t)
     return (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / sine
+
+
+def nt_xent(a: Tensor, b: Tensor, temperature: float) -> Tensor:
+    """How hard it is to tell the partner of each row among all others, in nats, ``[2 N]`` (Chen et al. 2020).
+
+    ``a`` and ``b`` are ``[N, D]``, row i of one the partner of row i of the other; their lengths do not count.
+    """
+    rows = F.normalize(torch.cat([a, b]), dim=1)
+    likeness = rows @ rows.T / temperature
+    itself = torch.eye(len(rows), dtype=torch.bool, device=rows.device)
+    partner = torch.arange(len(rows), device=rows.device).roll(len(a))
+    return F.cross_entropy(likeness.masked_fill(itself, -math.inf), partner, reduction="none")

@@ -15,7 +15,7 @@ from gargalo import bottlenecks, likelihoods, networks, objectives, priors
 from gargalo.model import LatentModel
 from gargalo.networks.conditioned import ConditionedDecoder, ConditionedEncoder
 from gargalo.objectives import Objective
-from gargalo.registry import likelihood, method, network
+from gargalo.registry import augmentation, likelihood, method, network
 from gargalo.spec import DataSpec
 
 __all__ = ["likelihoods", "networks"]  # imported so that their names are registered
@@ -33,6 +33,15 @@ def autoencoder(spec: DataSpec, *, latent_dim: int = 32) -> tuple[LatentModel, O
 def sparse_autoencoder(spec: DataSpec, *, latent_dim: int = 32, sparsity: float = 0.1) -> tuple[LatentModel, Objective]:
     """Autoencoder with an L1 penalty on the code (Ng 2011)."""
     return point_model(spec, latent_dim), objectives.Reconstruction(sparsity)
+
+
+@method
+def contrastive_autoencoder(
+    spec: DataSpec, *, latent_dim: int = 32, contrast: float = 200.0, temperature: float = 0.2, views: str = "views"
+) -> tuple[LatentModel, Objective]:
+    """Autoencoder whose codes find two views of one example among others (after Chen et al. 2020): for features."""
+    objective = objectives.Contrastive(latent_dim, augmentation.select(views), contrast, temperature)
+    return point_model(spec, latent_dim), objective
 
 
 @method

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
-from gargalo.distributions import DiagonalGaussian, Posterior
+from gargalo import functional
+from gargalo.distributions import DiagonalGaussian, Posterior, tile
 from gargalo.model import Batch, Output
 
 
@@ -79,6 +80,35 @@ class ELBO(Objective):
         expect_posterior(self, out.posterior, DiagonalGaussian)
         ramp = (self.step / self.warmup).clamp(max=1.0) if self.warmup and self.training else 1.0
         return loss(out.nll + self.beta * ramp * out.kl.clamp(min=self.free_nats), nll=out.nll, kl=out.kl)
+
+
+class Contrastive(Objective):
+    """Reconstruction from a changed view, and codes by which two views of one example find each other.
+
+    After Chen et al. 2020, who compare projections of the codes: what these throw away, the codes keep. ``change`` is
+    an augmentation that makes views of inputs; ``weight`` is that of the comparison. What is decoded is the example
+    itself, not the view.
+    """
+
+    def __init__(
+        self, latent_dim: int, change: Callable[..., Tensor], weight: float, temperature: float, width: int = 128
+    ) -> None:
+        super().__init__()
+        if weight < 0 or temperature <= 0:
+            raise ValueError(f"weight={weight} must be at least 0 and temperature={temperature} greater than 0.")
+        self.change, self.weight, self.temperature = change, weight, temperature
+        self.projector = nn.Sequential(nn.Linear(latent_dim, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
+
+    def parameters_of(self, player: str, model: nn.Module) -> Iterable[nn.Parameter]:
+        return [*model.parameters(), *self.projector.parameters()]
+
+    def forward(self, model: nn.Module, batch: Batch, player: str = "model") -> Loss:
+        views = torch.cat([self.change(batch.input, None), self.change(batch.input, None)])
+        condition = None if batch.condition is None else tile(batch.condition, 2)
+        out: Output = model(Batch(views, tile(batch.target, 2), condition, batch.dataset_size))
+        one, other = self.projector(out.z).float().chunk(2)
+        contrast = functional.nt_xent(one, other, self.temperature)
+        return loss(out.nll + self.weight * contrast, nll=out.nll, contrast=contrast)
 
 
 def expect_posterior(objective: Objective, posterior: Posterior, kind: type) -> None:

@@ -77,3 +77,34 @@ def test_training_is_augmented_and_measuring_is_not():
     assert not torch.equal(batch.target.sum((1, 2, 3)).sort()[0], next(plain.batches()).target.sum((1, 2, 3)).sort()[0])
     assert not torch.equal(batch.input, batch.target)
     assert torch.equal(next(feed.in_order()).target, next(plain.in_order()).target)
+
+
+def test_views_that_change_nothing_are_the_pictures_themselves():
+    still = augmentation.select("views:turn=0,scale=0,shear=0,shift=0,hide=0")
+    torch.testing.assert_close(still(PICTURES, rng(1)), PICTURES)
+    mirrored = augmentation.select("views:turn=0,scale=0,shear=0,shift=0,hide=0,mirror=true")(PICTURES, rng(1))
+    flipped = (mirrored - PICTURES.flip(3)).abs().amax((1, 2, 3)) < 1e-4
+    assert 16 < int(flipped.sum()) < 48
+
+
+def test_views_hide_a_block_of_half_of_the_pictures_and_entries_of_vectors():
+    white = torch.ones(400, 1, 20, 20)
+    hidden = augmentation.select("views:turn=0,scale=0,shear=0,shift=0,hide=0.5")(white, rng(1)) == 0
+    share = hidden.float().mean((1, 2, 3))
+    assert 0.4 < (share > 0).float().mean() < 0.55
+    assert share.max() <= 0.31  # eleven places of twenty each way at most
+    rows, columns = hidden.any(3).sum(2), hidden.any(2).sum(2)
+    assert torch.equal(hidden.sum((2, 3)), rows * columns)  # one block
+    vectors = augmentation.select("views:hide=0.25")(torch.ones(200, 50), rng(1))
+    assert abs(float((vectors == 0).float().mean()) - 0.25) < 0.02
+
+
+def test_views_turn_as_far_as_they_are_asked_to():
+    cross = torch.zeros(1, 1, 21, 21)
+    cross[..., 10, :] = 1
+    turned = augmentation.select("views:turn=40,scale=0,shear=0,shift=0,hide=0")(cross.expand(200, -1, -1, -1), rng(1))
+    ys, xs = torch.meshgrid(torch.arange(21.0) - 10, torch.arange(21.0) - 10, indexing="ij")
+    moments = [(turned * m).sum((1, 2, 3)) for m in (xs * xs, ys * ys, xs * ys)]
+    angles = 0.5 * torch.atan2(2 * moments[2], moments[0] - moments[1]).rad2deg()
+    assert angles.abs().max() < 42
+    assert angles.min() < -30 < 30 < angles.max()

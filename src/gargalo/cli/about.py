@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +18,7 @@ def evaluate(
     split: Annotated[str, typer.Option(help="test, validation, train or all.")] = "test",
     samples: Annotated[int, typer.Option(help="The K of the importance-weighted NLL.")] = 50,
     limit: Annotated[int | None, typer.Option(help="Use at most so many examples.")] = None,
+    probe: Annotated[bool, typer.Option("--probe", help="How good features the codes are, by the labels.")] = False,
     seed: int = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -26,7 +27,9 @@ def evaluate(
 
     if split not in ("train", "validation", "test", "all"):
         raise ValueError(f"split={split!r} must be one of train, validation, test, all.")
-    result = gargalo.evaluate(gargalo.load(run), data, split=split, samples=samples, limit=limit, seed=seed)  # type: ignore[arg-type]
+    result = gargalo.evaluate(
+        gargalo.load(run), data, split=split, samples=samples, limit=limit, probe=probe, seed=seed
+    )  # type: ignore[arg-type]
     if as_json:
         show_text(json.dumps(result))
         return
@@ -34,8 +37,22 @@ def evaluate(
     lines = [f"{'':12}" + "".join(f"{n:>10}" for n in names)]
     for name, row in {"this model": result, **{k: v for k, v in result["baselines"].items() if v}}.items():
         lines.append(f"{name:12}" + "".join(f"{'' if row[n] is None else format(row[n], '.5g'):>10}" for n in names))
+    if probe:
+        lines += _probed(result["probe"])
     lines += [f"{key}: {result[key]:.5g}" for key in ("elbo", "nll", "kl", "active_units") if result[key] is not None]
     show_text("\n".join([f"{result['data']}, {result['split']}, {result['n']:,} examples", *lines, result["verdict"]]))
+
+
+def _probed(table: dict[str, Any]) -> list[str]:
+    """Lines of shares of right answers, in percent."""
+    few = next(iter(table.values()))["few"]
+    lines = [
+        f"{'right, %':12}{'numbers':>10}{'kNN-5':>10}{'linear':>10}" + "".join(f"{f'{n} a class':>13}" for n in few)
+    ]
+    for name, row in table.items():
+        shares = "".join(f"{100 * row['few'][n]:>13.1f}" for n in few)
+        lines.append(f"{name:12}{row['numbers']:>10}{100 * row['knn']:>10.1f}{100 * row['linear']:>10.1f}{shares}")
+    return lines
 
 
 @app.command()

@@ -5,6 +5,8 @@ They work on the model's values, pixels in [0, 1], a whole batch at a time: ``[N
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -32,8 +34,54 @@ def photo(target: Tensor, generator: torch.Generator, *, mirror: bool = True, cr
     place = torch.zeros(n, 2, 3, device=target.device)
     place[:, 0, 0], place[:, 1, 1] = share * turn, share
     place[:, :, 2] = ((2 * drawn[2:] - 1) * (1 - share)).T
-    grid = F.affine_grid(place, list(target.shape), align_corners=False)
-    return F.grid_sample(target, grid, padding_mode="border", align_corners=False)
+    return _moved(target, place)
+
+
+@augmentation
+def views(
+    target: Tensor,
+    generator: torch.Generator | None,
+    *,
+    turn: float = 25.0,
+    scale: float = 0.2,
+    shear: float = 0.3,
+    shift: float = 0.12,
+    mirror: bool = False,
+    hide: float = 0.4,
+) -> Tensor:
+    """Another look at the same thing: turned (degrees), sized, sheared, shifted, half of them with a part hidden.
+
+    ``shift`` and ``hide`` are shares of the sides. Of a vector a share ``hide`` of the entries is hidden, that is 0.
+    """
+    if target.dim() != 4:
+        hidden = torch.rand(target.shape, generator=generator, device=target.device) < hide
+        return target.masked_fill(hidden, 0)
+    n = len(target)
+    drawn = 2 * torch.rand(7, n, generator=generator, device=target.device) - 1
+    angle = math.radians(turn) * drawn[0]
+    wide, high, slant = 1 + scale * drawn[1], 1 + scale * drawn[2], shear * drawn[3]
+    flip = torch.where(drawn[6] < 0, -1.0, 1.0) if mirror else torch.ones_like(angle)
+    cos, sin = angle.cos(), angle.sin()
+    across = torch.stack([flip * cos * wide, slant * cos - sin * wide, 2 * shift * drawn[4]], 1)
+    down = torch.stack([flip * sin * high, slant * sin + cos * high, 2 * shift * drawn[5]], 1)
+    return _partly_hidden(_moved(target, torch.stack([across, down], 1)), generator, hide)
+
+
+def _moved(pictures: Tensor, place: Tensor) -> Tensor:
+    """Seen through the affine maps ``[N, 2, 3]``; what lies outside continues the border."""
+    grid = F.affine_grid(place, list(pictures.shape), align_corners=False)
+    return F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
+
+
+def _partly_hidden(pictures: Tensor, generator: torch.Generator | None, most: float) -> Tensor:
+    """Half of them with a block of 0, its sides up to so large a share of the picture's."""
+    drawn = torch.rand(5, len(pictures), 1, generator=generator, device=pictures.device)
+    axes: list[Tensor] = []
+    for size, length, start in zip(pictures.shape[-2:], drawn[:2] * most, drawn[2:4], strict=True):
+        place = (torch.arange(size, device=pictures.device) + 0.5) / size
+        axes.append((place >= start * (1 - length)) & (place < start * (1 - length) + length))
+    block = axes[0][:, None, :, None] & axes[1][:, None, None, :] & (drawn[4] < 0.5)[..., None, None]
+    return pictures.masked_fill(block, 0)
 
 
 def default_for(kind: str, shape: tuple[int, ...]) -> str:

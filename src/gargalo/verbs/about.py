@@ -16,7 +16,8 @@ from gargalo.checkpoint import TrainedModel
 from gargalo.data import open_source
 from gargalo.data.source import Part
 from gargalo.errors import DataError
-from gargalo.evaluation.measure import measure
+from gargalo.evaluation import probe as features
+from gargalo.evaluation.measure import MAX_ROWS, measure
 
 OPTIONAL = ("tensorboard",)
 LISTS = {
@@ -38,6 +39,7 @@ def evaluate(
     split: Part = "test",
     samples: int = 50,
     limit: int | None = None,
+    probe: bool = False,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Held-out figures with PCA at the same code size, the mean and the floor beside them.
@@ -45,7 +47,8 @@ def evaluate(
     ``data`` is the training data's name unless given; ``samples`` is the K of the importance-weighted NLL;
     ``limit`` is the most rows that are looked at, 10,000 unless given.
     Keys: data, split, n, mse, bce, psnr, ssim, elbo, nll, kl, active_units, baselines; None where one does not
-    apply. ``verdict`` says in words how the model does beside PCA.
+    apply. ``verdict`` says in words how the model does beside PCA. With ``probe``, labels ask how good features the
+    codes are: ``probe`` has for code, pca and pixels the shares that neighbors and a linear probe get right.
     """
     if samples < 1 or (limit is not None and limit < 1):
         raise ValueError(f"samples={samples} and limit={limit} must be at least 1.")
@@ -53,6 +56,8 @@ def evaluate(
     if source.spec.shape != model.spec.shape:
         raise DataError(f"{source.name} has shape {source.spec.shape}; this model was trained on {model.spec.shape}.")
     result = measure(model, source, split, samples=samples, limit=limit, seed=seed)
+    if probe:
+        result["probe"] = features.probe(model, source, split, limit=limit or MAX_ROWS, seed=seed)
     return result | {"verdict": verdict(result, model.corruption)}
 
 
