@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format docs bench bench-speed bench-defaults clean
+.PHONY: demo test lint format docs bench bench-speed bench-defaults bench-features clean
 
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -40,6 +40,10 @@ bench-speed: .venv/installed
 
 bench-defaults: .venv/installed
 	$(BIN)/python -m benchmarks.speed.sweep
+	$(BIN)/python docs/generate.py
+
+bench-features: .venv/installed
+	$(BIN)/python -m benchmarks.features
 	$(BIN)/python docs/generate.py
 
 bench: .venv/installed

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gargalo.pages import report
     from gargalo.spec import DataSpec
     from gargalo.verbs.about import available, doctor, evaluate, show
-    from gargalo.verbs.latent import decode, embed, interpolate, reconstruct, sample
+    from gargalo.verbs.latent import decode, embed, interpolate, project, reconstruct, sample
     from gargalo.verbs.train import resume, train
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "evaluate",
     "interpolate",
     "load",
+    "project",
     "reconstruct",
     "report",
     "resume",
@@ -50,7 +51,7 @@ _HOMES = {
     "gargalo.pages": ("report",),
     "gargalo.spec": ("DataSpec",),
     "gargalo.verbs.about": ("available", "doctor", "evaluate", "show"),
-    "gargalo.verbs.latent": ("decode", "embed", "interpolate", "reconstruct", "sample"),
+    "gargalo.verbs.latent": ("decode", "embed", "interpolate", "project", "reconstruct", "sample"),
     "gargalo.verbs.train": ("resume", "train"),
 }
 

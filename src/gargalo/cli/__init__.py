@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import sys
 
-from gargalo.cli import about, latent, training  # imported so that their commands join
+from gargalo.cli import about, collection, latent, training  # imported so that their commands join
 from gargalo.cli.app import app
 from gargalo.cli.console import say
 
-__all__ = ["about", "app", "latent", "main", "training"]
+__all__ = ["about", "app", "collection", "latent", "main", "training"]
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Verbs on codes and pictures: reconstruct, embed, sample, interpolate. Arrays in, arrays out."""
+"""Verbs on codes and pictures: reconstruct, embed, project, sample, interpolate. Arrays in, arrays out."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gargalo.acceleration import QuickDecoder
 from gargalo.checkpoint import TrainedModel
+from gargalo.evaluation.planes import By, plane
 from gargalo.functional import slerp
 from gargalo.model import LatentModel
 from gargalo.training import seeded
@@ -41,6 +42,17 @@ def embed(model: TrainedModel, images: Any, *, labels: Any = None) -> np.ndarray
         return model.net.encode(a, c).mode
 
     return as_array(in_batches(code, x, labels_for(model, labels, len(x))))
+
+
+def project(
+    model: TrainedModel, images: Any, *, by: By = "auto", labels: Any = None, perplexity: float = 30.0, seed: int = 0
+) -> np.ndarray:
+    """Places on a map, ``[N, 2]``, by the codes: see `gargalo.evaluation.planes.plane` for ``by``.
+
+    ``perplexity`` says how many neighbors t-SNE looks at; a second run with the same ``seed`` gives the same map.
+    """
+    codes = embed(model, images, labels=labels)
+    return plane(codes.reshape(len(codes), -1), by, perplexity=perplexity, seed=seed)
 
 
 def sample(
