@@ -65,9 +65,10 @@ def test_the_command_writes_pictures_and_tables_and_says_what_they_are_worth(dig
     drawn = call("-o", tmp_path / "map.png", "--split", "test", "--json")
     figures = json.loads(drawn.stdout)
     assert figures["knn"] == figures["knn_code"] > figures["knn_pca"] * 0.8
-    assert Image.open(tmp_path / "map.png").size[0] > 500
+    with Image.open(tmp_path / "map.png") as picture:
+        assert picture.size[0] > 500
     assert call("-o", tmp_path / "map.csv", "--limit", "30").returncode == 0
-    rows = list(csv.reader((tmp_path / "map.csv").open()))
+    rows = list(csv.reader((tmp_path / "map.csv").read_text().splitlines()))
     assert rows[0] == ["name", "x", "y", "label"]
     assert len(rows) == 31
     wrong = call("-o", tmp_path / "map.txt")
