@@ -15,8 +15,36 @@ CPU = torch.device("cpu")
 
 
 def test_precision_is_what_was_asked_for():
-    assert acceleration.plan_for(nn.Linear(1, 1), CPU, "bfloat16") == Plan(bfloat16=True, channels_last=False)
+    assert acceleration.plan_for(nn.Linear(1, 1), CPU, "bfloat16") == Plan(
+        bfloat16=True, channels_last=False, threads=0
+    )
     assert acceleration.plan_for(nn.Conv2d(1, 1, 1), CPU, "float32") == Plan(bfloat16=False, channels_last=True)
+
+
+def test_small_steps_take_one_thread():
+    small = nn.Linear(512, 512)
+    assert acceleration.plan_for(small, CPU, "float32", batch_size=128).threads == 1
+    assert acceleration.plan_for(small, CPU, "float32", batch_size=2048).threads == 0
+    assert acceleration.plan_for(nn.Conv2d(1, 1, 1), CPU, "float32", batch_size=1).threads == 0
+
+
+def test_computing_is_as_planned_and_leaves_everything_as_it_was():
+    before = torch.get_num_threads()
+    with acceleration.computing(Plan(False, False, threads=1)):
+        assert torch.get_num_threads() == 1
+        with acceleration.computing(Plan(False, False)):
+            assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize(("times", "threads"), [([1.0, 1.0], 1), ([1.0, 1.2], 0), ([50.0, 1.2], 1)])
+def test_a_run_on_the_clock_takes_one_thread_unless_more_are_faster(tmp_path, monkeypatch, times, threads):
+    monkeypatch.setattr(fitting.Fitting, "_step_times", lambda self, plans, seconds: times[: len(plans)])
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(torch, "set_num_threads", lambda number: None)
+    monkeypatch.setattr(acceleration, "SMALL", 0)
+    model = gargalo.train("vae", "digits", tmp_path / "run", time=1.0)
+    assert model.config["plan"]["threads"] == threads
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from gargalo.model import LatentModel
 
 DEEP = 8  # convolutions
 PROBES = 256  # codes
+SMALL = 1 << 27  # multiplications of a step's forward pass, that one thread does as fast as two
 LAYERS = nn.Linear, nn.Conv2d, nn.ConvTranspose2d
 
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -37,12 +38,15 @@ class Plan:
     channels_last: bool
     compiled: bool = False
     note: str = ""
+    threads: int = 0  # 0: as many as torch was given
 
 
-def plan_for(model: nn.Module, device: torch.device, precision: Precision) -> Plan:
-    """bfloat16 wherever it is multiplied in hardware; channels last for anything that convolves."""
+def plan_for(model: nn.Module, device: torch.device, precision: Precision, batch_size: int | None = None) -> Plan:
+    """bfloat16 wherever it is multiplied in hardware; channels last for anything that convolves; one thread for a
+    small step, as threads that wait for each other lose all when another program takes one processor."""
     convolves = any(isinstance(module, nn.Conv2d | nn.ConvTranspose2d) for module in model.modules())
-    return Plan(uses_bfloat16(device, precision), convolves)
+    work = sum(parameter.numel() for parameter in model.parameters()) * (batch_size or SMALL)
+    return Plan(uses_bfloat16(device, precision), convolves, threads=0 if convolves or work >= SMALL else 1)
 
 
 def arrange(model: nn.Module, plan: Plan) -> None:
@@ -152,6 +156,18 @@ def keep_freed_memory() -> None:
         mallopt(mmap_threshold, 1 << 30)
         mallopt(trim_threshold, (1 << 31) - 1)
         mallopt(top_pad, 64 << 20)
+
+
+@contextmanager
+def computing(plan: Plan) -> Iterator[None]:
+    """The state of this process that training wants: as many threads as planned, denormal numbers flushed."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(min(plan.threads or before, before))
+    try:
+        with flushed_denormals():
+            yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from gargalo import checkpoint
-from gargalo.acceleration import Precision, flushed_denormals
+from gargalo.acceleration import Precision, computing
 from gargalo.checkpoint import TrainedModel
 from gargalo.data.arrays import picture_source, table_source
 from gargalo.data.layout import Array, Layout
@@ -318,20 +318,20 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         state.step = fitting.start
         return state
 
-    @flushed_denormals()
     def _train(self, fitting: Fitting, state: TrainState) -> None:
         """Steps to the end; keeps the averaged weights and a history."""
         epoch: list[dict[str, float]] = []
-        for step, _ in fitting.evaluated(state):
-            if not step.skipped:
-                epoch.append({"loss": step.loss, **step.terms, "lr": step.lr})
-            done = step.number - fitting.start
-            if epoch and (done % fitting.feed.steps_per_epoch == 0 or step.number == state.total_steps):
-                means = {name: float(np.mean([figures[name] for figures in epoch])) for name in epoch[0]}
-                self.history_.append({"epoch": len(self.history_) + 1, "step": step.number, **means})
-                epoch = []
-                if self.verbose:
-                    sys.stderr.write(f"[Autoencoder] epoch {len(self.history_)}, loss {means['loss']:.4f} nats\n")
+        with computing(state.plan):
+            for step, _ in fitting.evaluated(state):
+                if not step.skipped:
+                    epoch.append({"loss": step.loss, **step.terms, "lr": step.lr})
+                done = step.number - fitting.start
+                if epoch and (done % fitting.feed.steps_per_epoch == 0 or step.number == state.total_steps):
+                    means = {name: float(np.mean([figures[name] for figures in epoch])) for name in epoch[0]}
+                    self.history_.append({"epoch": len(self.history_) + 1, "step": step.number, **means})
+                    epoch = []
+                    if self.verbose:
+                        sys.stderr.write(f"[Autoencoder] epoch {len(self.history_)}, loss {means['loss']:.4f} nats\n")
         config = fitting.config | {"plan": dataclasses.asdict(state.plan), "progress": state.counters()}
         with seeded(0):
             self.model_ = checkpoint.assemble(config, state.average.cpu().state_dict())

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from gargalo import checkpoint
 from gargalo._version import __version__
-from gargalo.acceleration import Plan, flushed_denormals, may_gain_from_compiling, pick_device
+from gargalo.acceleration import Plan, computing, may_gain_from_compiling, pick_device
 from gargalo.data.augmentations import default_for
 from gargalo.data.batches import Feed, derive
 from gargalo.data.corruptions import corrupted_shape
@@ -33,6 +33,7 @@ from gargalo.training import train as steps
 VALIDATED_AT_ONCE = 1 << 23  # numbers, so that large pictures do not fill the memory
 EVALUATIONS = 25  # in a run, at the most: more would cost more than they tell
 COMPILE_FROM = 120.0  # seconds of a run: compiling takes about ten of them
+THREADS_GAIN = 1.05  # times as fast, or else one thread takes the steps: it suffers least from other programs
 COMPILE_GAIN = 1.02  # times as fast, before compiled steps are taken: once tried, the compiling is paid for
 TRIAL, TURNS = 1.2, 3  # seconds for each contender, in so many turns, as a machine's speed drifts
 STEPS, EPOCHS = 12_000, (10, 300)  # of a run whose budget nobody named
@@ -138,7 +139,6 @@ class Fitting:
             model, objective = checkpoint.build(self.config)
         return TrainState(model, objective, self.settings, total_steps, plan)
 
-    @flushed_denormals()
     def begin(self) -> TrainState:
         """A state at step 0. How it takes steps, and how many a budget of time holds, is found by timing some that are
         thrown away."""
@@ -151,7 +151,8 @@ class Fitting:
             state.plan, _ = self._try_compiled(plan, expected)
             return state
         state.plan, step_time = self._try_compiled(plan, settings.time if undecided else 0.0)
-        step_time = step_time or self._step_times([state.plan], min(4.0, 0.05 * settings.time))[0]
+        if step_time is None or not state.plan.compiled:
+            state.plan, step_time = self._try_one_thread(state.plan, min(4.0, 0.05 * settings.time))
         overhead = EVALUATIONS * self._evaluation_time(state.plan) + (time.perf_counter() - started)
         state.total_steps = max(10, int((settings.time - overhead) / step_time))
         return state
@@ -188,19 +189,29 @@ class Fitting:
         note = f"compiled steps were {gain:.2f} times as fast in a trial"
         return dataclasses.replace(chosen, note=note), faster if chosen.compiled else step_time
 
+    def _try_one_thread(self, plan: Plan, seconds: float) -> tuple[Plan, float]:
+        """The plan with one thread, where it is as fast as all, and the seconds a step takes."""
+        alone = dataclasses.replace(plan, threads=1)
+        plans = [plan] if plan == alone or torch.get_num_threads() == 1 else [plan, alone]
+        times = self._step_times(plans, seconds / len(plans))
+        chosen = 0 if times[0] * THREADS_GAIN <= times[-1] else -1
+        return plans[chosen], times[chosen]
+
     def _step_times(self, plans: list[Plan], seconds: float) -> list[float]:
         """Seconds a step under each plan, the median of turns, measured for so many seconds each."""
         streams = [steps(self.new_state(1 << 40, plan), self.feed.batches(), self.settings) for plan in plans]
-        for stream in streams:
-            for _ in range(5):
-                next(stream)
+        for plan, stream in zip(plans, streams, strict=True):
+            with computing(plan):
+                for _ in range(5):
+                    next(stream)
         turns: list[list[float]] = [[] for _ in plans]
         for _ in range(TURNS):
-            for stream, taken in zip(streams, turns, strict=True):
-                start, count = time.perf_counter(), 0
-                while time.perf_counter() - start < seconds / TURNS or not count:
-                    next(stream)
-                    count += 1
+            for plan, stream, taken in zip(plans, streams, turns, strict=True):
+                with computing(plan):
+                    start, count = time.perf_counter(), 0
+                    while time.perf_counter() - start < seconds / TURNS or not count:
+                        next(stream)
+                        count += 1
                 taken.append((time.perf_counter() - start) / count)
         return [statistics.median(taken) for taken in turns]
 
@@ -208,7 +219,8 @@ class Fitting:
         if self.validation is None:
             return 0.0
         state = self.new_state(1, plan)
-        validate(state, self.validation.in_order(), self.settings)  # warms up
-        start = time.perf_counter()
-        validate(state, self.validation.in_order(), self.settings)
-        return time.perf_counter() - start
+        with computing(plan):
+            validate(state, self.validation.in_order(), self.settings)  # warms up
+            start = time.perf_counter()
+            validate(state, self.validation.in_order(), self.settings)
+            return time.perf_counter() - start

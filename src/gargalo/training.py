@@ -100,7 +100,7 @@ class TrainState:
         plan: Plan | None = None,
     ) -> None:
         self.device = pick_device(settings.device)
-        self.plan = plan or acceleration.plan_for(model, self.device, settings.precision)
+        self.plan = plan or acceleration.plan_for(model, self.device, settings.precision, settings.batch_size)
         self.learner = Learner(model, objective).to(self.device)
         acceleration.arrange(model, self.plan)
         acceleration.keep_freed_memory()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gargalo import checkpoint
-from gargalo.acceleration import Plan, flushed_denormals
+from gargalo.acceleration import Plan, computing
 from gargalo.checkpoint import TrainedModel
 from gargalo.data import open_source
 from gargalo.data.source import Source
@@ -106,12 +106,11 @@ class _Job:
     progress: Progress | None
     board: Any = None  # a TensorBoard writer
 
-    @flushed_denormals()
     def go(self, state: TrainState) -> None:
         """Steps to the end: evaluates, saves, reports; saves and leaves on a signal."""
         saved_at, started = time.monotonic(), time.monotonic()
         latest: dict[str, float] = {}
-        with _signals() as received:
+        with computing(state.plan), _signals() as received:
             for step, figures in self.fitting.evaluated(state):
                 if figures is not None:
                     latest = figures
