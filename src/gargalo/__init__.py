@@ -12,12 +12,13 @@ from gargalo._version import __version__
 
 if TYPE_CHECKING:
     from gargalo.checkpoint import TrainedModel, load
-    from gargalo.errors import CheckpointError, DataError, GargaloError
+    from gargalo.errors import CheckpointError, DataError, GargaloError, OutOfDomainWarning
     from gargalo.estimator import Autoencoder
     from gargalo.pages import report
     from gargalo.spec import DataSpec
-    from gargalo.verbs.about import available, doctor, evaluate, show
+    from gargalo.verbs.about import available, compare, doctor, evaluate, show
     from gargalo.verbs.latent import decode, embed, interpolate, project, reconstruct, sample
+    from gargalo.verbs.score import Scores, heat_map, score
     from gargalo.verbs.train import resume, train
 
 __all__ = [
@@ -26,13 +27,17 @@ __all__ = [
     "DataError",
     "DataSpec",
     "GargaloError",
+    "OutOfDomainWarning",
+    "Scores",
     "TrainedModel",
     "__version__",
     "available",
+    "compare",
     "decode",
     "doctor",
     "embed",
     "evaluate",
+    "heat_map",
     "interpolate",
     "load",
     "project",
@@ -40,18 +45,20 @@ __all__ = [
     "report",
     "resume",
     "sample",
+    "score",
     "show",
     "train",
 ]
 
 _HOMES = {
     "gargalo.checkpoint": ("TrainedModel", "load"),
-    "gargalo.errors": ("CheckpointError", "DataError", "GargaloError"),
+    "gargalo.errors": ("CheckpointError", "DataError", "GargaloError", "OutOfDomainWarning"),
     "gargalo.estimator": ("Autoencoder",),
     "gargalo.pages": ("report",),
     "gargalo.spec": ("DataSpec",),
-    "gargalo.verbs.about": ("available", "doctor", "evaluate", "show"),
+    "gargalo.verbs.about": ("available", "compare", "doctor", "evaluate", "show"),
     "gargalo.verbs.latent": ("decode", "embed", "interpolate", "project", "reconstruct", "sample"),
+    "gargalo.verbs.score": ("Scores", "heat_map", "score"),
     "gargalo.verbs.train": ("resume", "train"),
 }
 

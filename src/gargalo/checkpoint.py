@@ -1,6 +1,7 @@
 """Run folders: written so that a crash at any moment loses nothing, read so that a damaged file is never believed.
 
     run/checkpoints/step-000001200/   config.json, model.safetensors, state.safetensors; the two newest are kept
+    run/normality.safetensors         what the training data look like, to tell what does not
     run/metrics.jsonl                 one line an evaluation
     run/lock                          held by the process that writes
 
@@ -36,6 +37,7 @@ from gargalo.spec import DataSpec
 
 FORMAT = 1
 KEEP = 2
+NORMALITY = "normality.safetensors"  # beside the checkpoints, see `gargalo.evaluation.normality`
 MAX_CONFIG_BYTES = 4 << 20
 migrations: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}  # from a format to the next
 
@@ -75,6 +77,11 @@ class TrainedModel:
         if not self.spec.is_pixels:
             return self.net
         return acceleration.quick_decoder(self.net, 1 / 255, self.spec.num_classes)
+
+    @cached_property
+    def normality(self) -> dict[str, Tensor] | None:
+        """What the run folder keeps of what its training data look like."""
+        return None if self.path is None else kept(self.path, NORMALITY, self.config)
 
     def to(self, device: str | torch.device) -> TrainedModel:
         """The same on another device; nothing that was made for speed on this one is taken along."""
@@ -167,6 +174,30 @@ def load(path: str | Path, *, device: str = "cpu") -> TrainedModel:
     return model.to(device)
 
 
+def keep(run: Path, name: str, tensors: dict[str, Tensor], config: dict[str, Any]) -> None:
+    """Writes tensors that belong to a config's weights beside the checkpoints, whole or not at all."""
+    tensors = {key: tensor.contiguous() for key, tensor in tensors.items()}
+    marks = {"weights": config["sha256"]["model.safetensors"], "sha256": _tensors_digest(tensors)}
+    temporary = run / f"{name}.tmp"
+    save_file(tensors, temporary, metadata=marks)
+    _sync(temporary)
+    temporary.replace(run / name)
+    _sync(run)
+
+
+def kept(run: Path, name: str, config: dict[str, Any]) -> dict[str, Tensor] | None:
+    """What `keep` wrote; None where it is not there, damaged, or belongs to other weights: it can be made again."""
+    try:
+        with safe_open(run / name, "pt") as file:
+            marks = file.metadata() or {}
+            tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118  (else mapped)
+    except (OSError, SafetensorError):
+        return None
+    if marks.get("weights") != config["sha256"]["model.safetensors"] or marks.get("sha256") != _tensors_digest(tensors):
+        return None
+    return tensors
+
+
 def started(run: Path) -> bool:
     """Whether a run folder holds a checkpoint, readable or not, that training anew would replace."""
     return bool(_checkpoints(run))
@@ -245,6 +276,14 @@ def _config_digest(config: dict[str, Any]) -> str:
 def _digest(file: Path) -> str:
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _tensors_digest(tensors: dict[str, Tensor]) -> str:
+    found = hashlib.sha256()
+    for name in sorted(tensors):
+        found.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}\n".encode())
+        found.update(tensors[name].contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
 
 
 def _sync(path: Path) -> None:

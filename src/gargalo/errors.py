@@ -1,4 +1,4 @@
-"""The two errors of our own. Everything else is Python's: ValueError, TypeError, KeyError."""
+"""The two errors of our own and a warning. Everything else is Python's: ValueError, TypeError, KeyError."""
 
 
 class GargaloError(Exception):
@@ -11,3 +11,7 @@ class CheckpointError(GargaloError):
 
 class DataError(GargaloError):
     """A data set, an image or a table cannot be used as given."""
+
+
+class OutOfDomainWarning(UserWarning):
+    """What a model is given is unlike what it was trained on."""

@@ -24,6 +24,16 @@ def grid(images: np.ndarray, columns: int = 8, gap: int = 2) -> np.ndarray:
     return canvas
 
 
+def heated(images: np.ndarray, heat: np.ndarray, full: float = 8.0) -> np.ndarray:
+    """Pictures ``[N, C, H, W]``, uint8, and beside each the same in gray, red where ``heat`` ``[N, H, W]`` is high:
+    ``[N, 3, H, 2 W]``. ``full`` is the heat, in standard deviations, that is wholly red."""
+    color = images[:, :3] if images.shape[1] >= 3 else images[:, :1].repeat(3, 1)
+    gray = color.mean(1, keepdims=True).repeat(3, 1)
+    strength = np.clip(heat / full, 0, 1)[:, None]
+    red = np.array([220, 30, 30])[:, None, None]
+    return np.concatenate([color, (1 - strength) * gray + strength * red], 3).round().astype(np.uint8)
+
+
 def latent_map(codes: np.ndarray, labels: np.ndarray | None, names: Sequence[str] = ()) -> Figure:
     """A scatter of the first two of ``[N, D]`` coordinates, colored by ``[N]`` class numbers, perhaps with names."""
     figure, axes = _figure()

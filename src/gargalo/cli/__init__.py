@@ -6,16 +6,19 @@ Data go to stdout, talk to stderr. A user's mistake ends with one message and st
 from __future__ import annotations
 
 import sys
+import warnings
+from typing import Any
 
-from gargalo.cli import about, collection, latent, training  # imported so that their commands join
+from gargalo.cli import about, anomaly, collection, latent, training  # imported so that their commands join
 from gargalo.cli.app import app
 from gargalo.cli.console import say
 
-__all__ = ["about", "app", "collection", "latent", "main", "training"]
+__all__ = ["about", "anomaly", "app", "collection", "latent", "main", "training"]
 
 
 def main() -> None:
     """The console command: a user's mistake is one line and status 2; a traceback is ours to mend."""
+    warnings.showwarning = _say_warning
     try:
         app()
     except KeyboardInterrupt:
@@ -31,3 +34,8 @@ def main() -> None:
             raise
         say(f"Error: {error}")
         sys.exit(2)
+
+
+def _say_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
+    """One line without the place in the code, which is not the user's."""
+    say(f"Warning: {message}")

@@ -40,6 +40,9 @@ def evaluate(
     if probe:
         lines += _probed(result["probe"])
     lines += [f"{key}: {result[key]:.5g}" for key in ("elbo", "nll", "kl", "active_units") if result[key] is not None]
+    if "domain" in result:
+        outside, auroc = result["domain"]["outside"], result["domain"]["auroc"]
+        lines.append(f"outside what it was trained on: {outside:.1%} (normal: 1%), AUROC {auroc:.4f}")
     show_text("\n".join([f"{result['data']}, {result['split']}, {result['n']:,} examples", *lines, result["verdict"]]))
 
 

@@ -17,11 +17,17 @@ def read_pictures(run: Path, paths: list[Path]) -> tuple[list[str], Any]:
     from gargalo.data.images import fit_image, read_image
 
     spec = gargalo.load(run).spec
-    files = [f for p in paths for f in (sorted(q for q in p.rglob("*") if q.is_file()) if p.is_dir() else [p])]
+    files = [f for p in paths for f in (_pictures_in(p) if p.is_dir() else [p])]
     if not files:
-        raise ValueError(f"There are no files in {', '.join(map(str, paths))}.")
+        raise ValueError(f"There are no pictures in {', '.join(map(str, paths))}.")
     arrays = [fit_image(read_image(file), spec.input_shape, spec.fit) for file in files]  # type: ignore[arg-type]
     return [file.name for file in files], np.stack(arrays)
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    from gargalo.data.folder import SUFFIXES
+
+    return sorted(file for file in folder.rglob("*") if file.is_file() and file.suffix.lower() in SUFFIXES)
 
 
 def each(labels: list[int] | None, n: int) -> list[int] | None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
+
+import numpy as np
+import torch
 
 from gargalo import registry  # not its `source` by name: that is a module of this package
 from gargalo.data import arrays, augmentations, builtin, corruptions, folder  # imported so that their names register
 from gargalo.data.images import fit_image, read_image, write_image
 from gargalo.data.source import Example, Part, Skipped, Source
 from gargalo.errors import DataError
+from gargalo.spec import DataSpec
 
 __all__ = [
     "Example",
@@ -23,6 +28,7 @@ __all__ = [
     "corruptions",
     "fit_image",
     "folder",
+    "open_like",
     "open_source",
     "read_image",
     "write_image",
@@ -55,6 +61,31 @@ def open_source(text: str) -> Source:
     close = get_close_matches(name, names, n=1)
     hint = f"Did you mean {close[0]!r}?" if close else f"Sources: {', '.join(names)}."
     raise DataError(f"There is no file, folder or source {text!r}. {hint}")
+
+
+def open_like(text: str, spec: DataSpec) -> Source:
+    """The data that ``text`` names, or one picture file, with pictures brought to the shape that a model was trained
+    on. DataError where the data are of another kind, or vectors of another length."""
+    place = Path(text).expanduser()
+    if spec.kind == "image" and place.is_file() and place.suffix.lower() in folder.SUFFIXES:
+        pictures = fit_image(read_image(place), spec.shape, spec.fit)[None]
+        return arrays.picture_source(text, pictures)
+    folders = place.is_dir() or place.suffix.lower() == ".zip"
+    if spec.kind == "image" and place.exists() and folders and spec.shape[1] == spec.shape[2]:
+        channels, size, _ = spec.shape
+        source = registry.source["folder"](path=text, size=size, channels=channels, fit=spec.fit)
+    else:
+        source = open_source(text)
+    if source.spec.shape == spec.shape:
+        return source
+    if not source.spec.kind == spec.kind == "image":
+        raise DataError(f"{source.name} has shape {source.spec.shape}; this model was trained on {spec.shape}.")
+    fitted = [
+        fit_image(source.gather(row).target[0].permute(1, 2, 0).numpy(), spec.shape, spec.fit)
+        for row in source.indices("all").split(1)
+    ]
+    values = torch.from_numpy(np.stack(fitted))
+    return replace(source, spec=replace(source.spec, shape=spec.shape, input_shape=()), values=values, release=None)
 
 
 def _open_path(path: str, options: str) -> Source:

@@ -10,6 +10,7 @@ import tempfile
 import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from io import BytesIO
 from math import prod
 from pathlib import Path
@@ -86,26 +87,52 @@ TIMEOUT = (10, 60)  # seconds: to connect, and between two pieces
 
 
 @source
-def digits() -> Source:
-    """Handwritten digits, 1,797 of 8 by 8, from scikit-learn; no download."""
+def digits(*, only: str = "") -> Source:
+    """Handwritten digits, 1,797 of 8 by 8, from scikit-learn; no download.
+
+    ``only`` takes the rows of some classes, ``"3"`` or ``"3+5"``.
+    """
     from sklearn.datasets import load_digits
 
     loaded: Any = load_digits()
     pixels = np.rint(loaded.images * (255 / 16)).astype(np.uint8)[:, None]  # [N, 1, 8, 8]
     labels = torch.from_numpy(loaded.target.astype(np.int64))
-    return Source("digits", _spec((1, 8, 8), MNIST.class_names), torch.from_numpy(pixels), labels=labels)
+    spec = _spec((1, 8, 8), MNIST.class_names)
+    return _only(Source("digits", spec, torch.from_numpy(pixels), labels=labels), only)
 
 
 @source
-def mnist() -> Source:
-    """Handwritten digits, 60,000 and 10,000 for the test, 28 by 28 (LeCun et al. 1998)."""
-    return idx_source(MNIST)
+def mnist(*, only: str = "") -> Source:
+    """Handwritten digits, 60,000 and 10,000 for the test, 28 by 28 (LeCun et al. 1998).
+
+    ``only`` takes the rows of some classes, ``"3"`` or ``"3+5"``.
+    """
+    return _only(idx_source(MNIST), only)
 
 
 @source
-def fashion_mnist() -> Source:
-    """Photographs of clothes in gray, 60,000 and 10,000 for the test, 28 by 28 (Xiao et al. 2017)."""
-    return idx_source(FASHION_MNIST)
+def fashion_mnist(*, only: str = "") -> Source:
+    """Photographs of clothes in gray, 60,000 and 10,000 for the test, 28 by 28 (Xiao et al. 2017).
+
+    ``only`` takes the rows of some classes, ``"coat"`` or ``"coat+dress"``.
+    """
+    return _only(idx_source(FASHION_MNIST), only)
+
+
+def _only(source: Source, classes: str) -> Source:
+    """The rows of the classes named, joined by ``+``; all without any. ValueError for what is no class."""
+    if not classes:
+        return source
+    names = source.spec.class_names
+    wanted = classes.split("+")
+    if unknown := [name for name in wanted if name not in names]:
+        raise ValueError(f"only={classes!r}: {unknown[0]!r} is no class. There are: {', '.join(names)}.")
+    assert source.labels is not None
+    rows = torch.isin(source.labels, torch.tensor([names.index(name) for name in wanted]))
+    test = None if source.test is None else source.test[rows]
+    return replace(
+        source, name=f"{source.name}:only={classes}", values=source.values[rows], labels=source.labels[rows], test=test
+    )
 
 
 def _spec(shape: tuple[int, ...], class_names: tuple[str, ...]) -> DataSpec:

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from gargalo.checkpoint import TrainedModel
+from gargalo.data.batches import derive
+from gargalo.registry import corruption
 
 SIZES = 1, 16, 256  # of a batch
 
@@ -68,6 +70,14 @@ def in_batches(function: Callable[..., Tensor], *arrays: Tensor | None, sizes: t
 def _pad(rows: Tensor, size: int) -> Tensor:
     missing = size - len(rows)
     return rows if not missing else torch.cat([rows, rows[-1:].expand(missing, *rows.shape[1:])])
+
+
+def corrupted(model: TrainedModel, x: Tensor, seed: int) -> Tensor:
+    """Inputs ``[N, *input_shape]`` of targets ``[N, *shape]``: each row meets the same noise, whoever is beside it."""
+    if model.corruption == "none":
+        return x
+    rule = corruption.select(model.corruption)
+    return torch.cat([rule(row, torch.Generator().manual_seed(derive(seed, "corrupt"))) for row in x.split(1)])
 
 
 def as_array(values: Tensor) -> np.ndarray:

@@ -1,10 +1,11 @@
-"""Verbs that tell: evaluate, show, available, doctor."""
+"""Verbs that tell: evaluate, compare, show, available, doctor."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import platform
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,12 +14,13 @@ from gargalo import methods, registry
 from gargalo._version import __version__
 from gargalo.acceleration import pick_device, uses_bfloat16
 from gargalo.checkpoint import TrainedModel
-from gargalo.data import open_source
+from gargalo.data import open_like
 from gargalo.data.source import Part
-from gargalo.errors import DataError
 from gargalo.evaluation import probe as features
 from gargalo.evaluation.measure import MAX_ROWS, measure
+from gargalo.evaluation.normality import domain
 
+COMPARED = 1_000  # rows of each data set
 OPTIONAL = ("tensorboard",)
 LISTS = {
     "methods": registry.method,
@@ -47,18 +49,37 @@ def evaluate(
     ``data`` is the training data's name unless given; ``samples`` is the K of the importance-weighted NLL;
     ``limit`` is the most rows that are looked at, 10,000 unless given.
     Keys: data, split, n, mse, bce, psnr, ssim, elbo, nll, kl, active_units, baselines; None where one does not
-    apply. ``verdict`` says in words how the model does beside PCA. With ``probe``, labels ask how good features the
-    codes are: ``probe`` has for code, pca and pixels the shares that neighbors and a linear probe get right.
+    apply. ``verdict`` says in words how the model does beside PCA. Of other data than the model was trained on,
+    ``domain`` says whether it knows such, see `gargalo.evaluation.normality.domain`. With ``probe``, labels ask how
+    good features the codes are: ``probe`` has for code, pca and pixels the shares that neighbors and a linear probe
+    get right.
     """
     if samples < 1 or (limit is not None and limit < 1):
         raise ValueError(f"samples={samples} and limit={limit} must be at least 1.")
-    source = open_source(data or model.config["data"])
-    if source.spec.shape != model.spec.shape:
-        raise DataError(f"{source.name} has shape {source.spec.shape}; this model was trained on {model.spec.shape}.")
+    source = open_like(data or model.config["data"], model.spec)
     result = measure(model, source, split, samples=samples, limit=limit, seed=seed)
     if probe:
         result["probe"] = features.probe(model, source, split, limit=limit or MAX_ROWS, seed=seed)
+    if source.name != model.config["data"]:
+        result["domain"] = domain(model, source, split, limit or MAX_ROWS)
     return result | {"verdict": verdict(result, model.corruption)}
+
+
+def compare(models: Sequence[TrainedModel], data: Sequence[str], *, split: Part = "test") -> list[dict[str, Any]]:
+    """Every model on every data set, each pair a dictionary: how well it reconstructs, and whether it knows such data.
+
+    Keys: run, data, n, mse, pca_mse (of as many components, fitted to these data), auroc and outside
+    (see `gargalo.evaluation.normality.domain`).
+    """
+    return [_pair(model, name, split) for model in models for name in data]
+
+
+def _pair(model: TrainedModel, name: str, split: Part) -> dict[str, Any]:
+    source = open_like(name, model.spec)
+    found = measure(model, source, split, samples=1, limit=COMPARED, seed=0)
+    pca = found["baselines"]["pca"]
+    row = {"run": str(model.path), "data": name, "n": found["n"], "mse": found["mse"]}
+    return row | {"pca_mse": None if pca is None else pca["mse"]} | domain(model, source, split, COMPARED)
 
 
 def verdict(result: dict[str, Any], corruption: str) -> str:

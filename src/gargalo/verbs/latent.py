@@ -15,6 +15,7 @@ from gargalo.functional import slerp
 from gargalo.model import LatentModel
 from gargalo.training import seeded
 from gargalo.verbs._arrays import as_array, in_batches, labels_for, model_values
+from gargalo.verbs.score import warn_if_unlike
 
 
 def reconstruct(model: TrainedModel, images: Any, *, labels: Any = None) -> np.ndarray:
@@ -24,7 +25,7 @@ def reconstruct(model: TrainedModel, images: Any, *, labels: Any = None) -> np.n
     """
     x = model_values(model, images, corrupted=True)
     condition = labels_for(model, labels, len(x))
-
+    warn_if_unlike(model, x, condition)
     decoder = _decoder(model, len(x))
 
     def there_and_back(a: Tensor, c: Tensor | None) -> Tensor:
@@ -37,11 +38,13 @@ def reconstruct(model: TrainedModel, images: Any, *, labels: Any = None) -> np.n
 def embed(model: TrainedModel, images: Any, *, labels: Any = None) -> np.ndarray:
     """Codes, the posterior's mode: ``[N, latent_dim]``."""
     x = model_values(model, images, corrupted=True)
+    condition = labels_for(model, labels, len(x))
+    warn_if_unlike(model, x, condition)
 
     def code(a: Tensor, c: Tensor | None) -> Tensor:
         return model.net.encode(a, c).mode
 
-    return as_array(in_batches(code, x, labels_for(model, labels, len(x))))
+    return as_array(in_batches(code, x, condition))
 
 
 def project(

@@ -13,9 +13,8 @@ from gargalo.data.batches import derive
 from gargalo.distributions import Point
 from gargalo.evaluation.measure import bounds_of
 from gargalo.model import Batch
-from gargalo.registry import corruption
 from gargalo.training import seeded
-from gargalo.verbs._arrays import as_array, in_batches, labels_for, model_values
+from gargalo.verbs._arrays import as_array, corrupted, in_batches, labels_for, model_values
 
 ROWS = (64,)  # of a batch, always: a row's sum must be rounded the same way whoever is beside it
 
@@ -31,7 +30,7 @@ def log_likelihood(
     """
     x = model_values(model, images)
     condition = labels_for(model, labels, len(x))
-    inputs = _corrupted(model, x, seed)
+    inputs = corrupted(model, x, seed)
     with torch.inference_mode(), seeded(derive(seed, "likelihood")):
         posterior = model.net.encode(inputs[:1], None if condition is None else condition[:1])
         noise = torch.randn(samples, *posterior.mode.shape[1:])
@@ -44,10 +43,3 @@ def log_likelihood(
     scale = np.broadcast_to(model.spec.scale, model.spec.shape) if model.spec.kind == "vector" else 1.0
     volume = float(np.log(scale).sum())
     return as_array(in_batches(bound, inputs, x, condition, sizes=ROWS).double() - volume)
-
-
-def _corrupted(model: TrainedModel, x: Tensor, seed: int) -> Tensor:
-    if model.corruption == "none":
-        return x
-    rule = corruption.select(model.corruption)
-    return torch.cat([rule(row, torch.Generator().manual_seed(derive(seed, "corrupt"))) for row in x.split(1)])

@@ -20,6 +20,7 @@ from gargalo.checkpoint import TrainedModel
 from gargalo.data import open_source
 from gargalo.data.source import Source
 from gargalo.errors import CheckpointError, DataError
+from gargalo.evaluation import normality
 from gargalo.fitting import Fitting, configured
 from gargalo.training import Settings, TrainState
 from gargalo.verbs.card import card
@@ -70,7 +71,7 @@ def train(
         state = job.fitting.begin()
         config["plan"] = dataclasses.asdict(state.plan)
         job.go(state)
-    return checkpoint.load(run)
+        return _finished(run, source)
 
 
 def resume(
@@ -93,7 +94,13 @@ def resume(
             raise CheckpointError(f"{folder} cannot be resumed: {error}") from error
         _drop_metrics_after(run, state.step)
         job.go(state)
-    return checkpoint.load(run)
+        return _finished(run, source)
+
+
+def _finished(run: Path, source: Source) -> TrainedModel:
+    model = checkpoint.load(run)
+    normality.remember(model, source)
+    return model
 
 
 @dataclasses.dataclass
