@@ -86,10 +86,18 @@ def oriented_edges(x: Tensor, *, bins: int = 8, sigma: float = 2.0, stride: int 
     """
     x = x.mean(1, keepdim=True)
     across, down = x[..., 1:-1, 2:] - x[..., 1:-1, :-2], x[..., 2:, 1:-1] - x[..., :-2, 1:-1]
-    step, direction = torch.hypot(across, down), torch.atan2(down, across)
-    axes = torch.arange(bins, device=x.device).view(-1, 1, 1) * (2 * math.pi / bins)
-    shares = step * torch.cos(direction - axes).clamp(min=0) ** 3
-    return smooth(shares, sigma)[..., ::stride, ::stride].clamp(min=0).sqrt()
+    angle = torch.arange(bins, device=x.device).view(-1, 1, 1) * (2 * math.pi / bins)
+    along = (across * torch.cos(angle) + down * torch.sin(angle)).clamp(min=0)  # [N, bins, H - 2, W - 2]
+    shares = along**3 / (across.square() + down.square() + 1e-6)
+    rows, columns = (_pooling(size, sigma, stride, x) for size in shares.shape[-2:])
+    pooled = shares.flatten(2) @ torch.kron(rows, columns).T
+    return pooled.view(*shares.shape[:2], len(rows), len(columns)).sqrt()
+
+
+def _pooling(size: int, sigma: float, stride: int, like: Tensor) -> Tensor:
+    """``[h, size]``: what `smooth` and every ``stride``-th place make of a line, as one matrix."""
+    line = torch.eye(size, dtype=like.dtype, device=like.device).view(size, 1, size, 1)
+    return smooth(line, sigma).view(size, size).T[::stride]
 
 
 def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
