@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format docs bench bench-speed bench-defaults bench-features clean
+.PHONY: demo test lint format docs bench bench-speed bench-defaults bench-collections clean
 
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -42,8 +42,10 @@ bench-defaults: .venv/installed
 	$(BIN)/python -m benchmarks.speed.sweep
 	$(BIN)/python docs/generate.py
 
-bench-features: .venv/installed
+bench-collections: .venv/installed
 	$(BIN)/python -m benchmarks.features
+	$(BIN)/python -m benchmarks.anomaly
+	$(BIN)/python -m benchmarks.collection
 	$(BIN)/python docs/generate.py
 
 bench: .venv/installed

@@ -17,13 +17,16 @@ if TYPE_CHECKING:
     from gargalo.pages import report
     from gargalo.spec import DataSpec
     from gargalo.verbs.about import available, compare, doctor, evaluate, show
+    from gargalo.verbs.collection import Copies, duplicates, neighbors
     from gargalo.verbs.latent import decode, embed, interpolate, project, reconstruct, sample
     from gargalo.verbs.score import Scores, heat_map, score
     from gargalo.verbs.train import resume, train
+    from gargalo.verbs.traverse import direction, traverse
 
 __all__ = [
     "Autoencoder",
     "CheckpointError",
+    "Copies",
     "DataError",
     "DataSpec",
     "GargaloError",
@@ -34,12 +37,15 @@ __all__ = [
     "available",
     "compare",
     "decode",
+    "direction",
     "doctor",
+    "duplicates",
     "embed",
     "evaluate",
     "heat_map",
     "interpolate",
     "load",
+    "neighbors",
     "project",
     "reconstruct",
     "report",
@@ -48,6 +54,7 @@ __all__ = [
     "score",
     "show",
     "train",
+    "traverse",
 ]
 
 _HOMES = {
@@ -57,9 +64,11 @@ _HOMES = {
     "gargalo.pages": ("report",),
     "gargalo.spec": ("DataSpec",),
     "gargalo.verbs.about": ("available", "compare", "doctor", "evaluate", "show"),
+    "gargalo.verbs.collection": ("Copies", "duplicates", "neighbors"),
     "gargalo.verbs.latent": ("decode", "embed", "interpolate", "project", "reconstruct", "sample"),
     "gargalo.verbs.score": ("Scores", "heat_map", "score"),
     "gargalo.verbs.train": ("resume", "train"),
+    "gargalo.verbs.traverse": ("direction", "traverse"),
 }
 
 

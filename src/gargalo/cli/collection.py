@@ -1,16 +1,17 @@
-"""Commands that show a collection: map."""
+"""Commands that show and search a collection: map, neighbors, duplicates."""
 
 from __future__ import annotations
 
 import csv
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from gargalo.cli.app import AsJson, Data, Out, Run, app
+from gargalo.cli.app import AsJson, Data, Files, Labels, Out, Run, app
 from gargalo.cli.console import say, show_text
-from gargalo.cli.files import replacing
+from gargalo.cli.files import each, read_pictures, replacing, write_grid
 
 SUFFIXES = ".png", ".svg", ".pdf", ".csv"
 
@@ -42,7 +43,7 @@ def project(
     options: dict[str, Any] = {"by": by, "labels": part.condition, "perplexity": perplexity, "seed": seed}
     positions = gargalo.project(model, part.target, **options)
     labels = None if part.condition is None else part.condition.numpy()
-    names = [source.names[i] if source.names else str(i) for i in index.tolist()]
+    names = [_name(source, row) for row in index.tolist()]
     _write_map(positions, names, labels, source.spec.class_names, out)
     codes = gargalo.embed(model, part.target, labels=part.condition)
     raw = source.spec.scaled(part.target).flatten(1).numpy()
@@ -62,3 +63,68 @@ def _write_map(positions: Any, names: list[str], labels: Any, classes: tuple[str
                 csv.writer(file).writerows([("name", "x", "y", "label"), *rows])
         else:
             plots.latent_map(positions, labels, classes).savefig(temporary, format=out.suffix[1:].lower(), dpi=150)
+
+
+@app.command()
+def neighbors(
+    run: Run,
+    data: Data,
+    images: Files,
+    count: Annotated[int, typer.Option(help="How many for each picture.")] = 5,
+    labels: Labels = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="A picture: each example, then what was found.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search by example: what in a collection looks most like these pictures."""
+    import numpy as np
+
+    import gargalo
+    from gargalo.data import open_like
+
+    model, (names, wanted) = gargalo.load(run), read_pictures(run, images)
+    source = open_like(data, model.spec)
+    collection = source.gather(source.indices("all"))
+    known = {"labels": each(labels, len(wanted)), "seen_labels": collection.condition}
+    rows, distances = gargalo.neighbors(model, wanted, collection.target, count=count, **known)
+    pairs = [
+        (name, _name(source, row), distance)
+        for name, some, near in zip(names, rows.tolist(), distances.tolist(), strict=True)
+        for row, distance in zip(some, near, strict=True)
+    ]
+    if as_json:
+        show_text(json.dumps([{"name": name, "neighbor": other, "distance": d} for name, other, d in pairs]))
+    else:
+        show_text("\n".join(f"{distance:.3f}  {name}  {other}" for name, other, distance in pairs))
+    if out is not None:
+        shown = collection.target.numpy()[rows]  # [N, count, C, H, W]
+        write_grid(np.concatenate([wanted[:, None], shown], 1).reshape(-1, *shown.shape[2:]), out, count + 1)
+
+
+@app.command()
+def duplicates(
+    run: Run,
+    data: Data,
+    threshold: Annotated[float, typer.Option(help="How alike copies are; 1 is the same.")] = 0.92,
+    as_json: AsJson = False,
+) -> None:
+    """Near copies in a collection: one picture encoded again, resized, a little lighter. Nothing is removed."""
+    import gargalo
+    from gargalo.data import open_like
+
+    model = gargalo.load(run)
+    source = open_like(data, model.spec)
+    part = source.gather(source.indices("all"))
+    groups = gargalo.duplicates(model, part.target, labels=part.condition, threshold=threshold)
+    if as_json:
+        names = [[_name(source, row) for row in group.rows] for group in groups]
+        show_text(json.dumps([{"likeness": g.likeness, "names": n} for g, n in zip(groups, names, strict=True)]))
+    else:
+        for group in groups:
+            show_text("  ".join([f"{group.likeness:.3f}", *(_name(source, row) for row in group.rows)]))
+    say(f"{len(groups):,} groups of copies among {len(source):,} pictures.")
+
+
+def _name(source: Any, row: int) -> str:
+    return source.names[row] if source.names else str(row)

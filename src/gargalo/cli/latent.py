@@ -1,4 +1,4 @@
-"""Commands on codes and pictures: reconstruct, embed, sample, interpolate."""
+"""Commands on codes and pictures: reconstruct, embed, sample, interpolate, traverse."""
 
 from __future__ import annotations
 
@@ -64,3 +64,32 @@ def interpolate(run: Run, a: Path, b: Path, out: Out, steps: int = 8, labels: La
     _, arrays = read_pictures(run, [a, b])
     way = gargalo.interpolate(gargalo.load(run), arrays[0], arrays[1], steps=steps, labels=each(labels, 2))
     write_grid(way, out, steps)
+
+
+@app.command()
+def traverse(
+    run: Run,
+    image: Path,
+    out: Out,
+    dims: Annotated[list[int] | None, typer.Option(help="Numbers of the code; the most varied unless given.")] = None,
+    having: Annotated[str | None, typer.Option(help="Data whose pictures have something ...")] = None,
+    lacking: Annotated[str | None, typer.Option(help="... that these lack: moves along the difference.")] = None,
+    span: Annotated[float, typer.Option(help="How far, in standard deviations, or times the difference.")] = 2.0,
+    steps: int = 7,
+    label: Annotated[int | None, typer.Option(help="Class number, for conditional models.")] = None,
+) -> None:
+    """One picture while its code is changed: number by number, or towards what other pictures have."""
+    import gargalo
+    from gargalo.data import open_like
+
+    if (having is None) != (lacking is None):
+        raise ValueError("--having and --lacking belong together: give both or none.")
+    model, (_, arrays) = gargalo.load(run), read_pictures(run, [image])
+    way = None
+    if having is not None and lacking is not None:
+        sources = [open_like(name, model.spec) for name in (having, lacking)]
+        ends = [source.gather(source.indices("all")) for source in sources]
+        known = {"having_labels": ends[0].condition, "lacking_labels": ends[1].condition}
+        way = gargalo.direction(model, ends[0].target, ends[1].target, **known)
+    shown = gargalo.traverse(model, arrays[0], dims=dims, direction=way, span=span, steps=steps, label=label)
+    write_grid(shown.reshape(-1, *shown.shape[2:]), out, steps)
