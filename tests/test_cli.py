@@ -1,5 +1,6 @@
 """The command line as a user runs it."""
 
+import io
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gargalo.data import open_source
 from gargalo.verbs.about import LISTS
 
 
@@ -124,3 +126,28 @@ HEAVY = "import sys, gargalo, gargalo.cli; {}; print([m for m in {} if m in sys.
 def test_importing_is_light(use, absent):
     code = HEAVY.format(use, absent)
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_codes_for_other_tools(tmp_path, digits_run):
+    import csv
+
+    import pyarrow.parquet as pq
+
+    for suffix in ("npz", "csv", "parquet"):
+        done = run_gargalo("embed", digits_run, "digits", "-o", tmp_path / f"z.{suffix}")
+        assert done.returncode == 0, done.stderr
+    with np.load(tmp_path / "z.npz") as arrays:
+        codes, labels = arrays["z"], arrays["labels"]
+    with (tmp_path / "z.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    np.testing.assert_allclose([[float(row["z0"]), float(row["z1"])] for row in rows], codes, rtol=1e-6)
+    assert [int(row["label"]) for row in rows] == labels.tolist()
+    table = pq.read_table(tmp_path / "z.parquet").to_pylist()
+    np.testing.assert_allclose([row["embedding"] for row in table], codes, rtol=1e-6)
+    assert [row["label"] for row in table] == [row["label"] for row in rows]
+    with Image.open(io.BytesIO(table[3]["image"]["bytes"])) as picture:
+        assert (np.asarray(picture) == open_source("digits").values[3, 0].numpy()).all()
+    done = run_gargalo("embed", digits_run, "digits", "-o", tmp_path / "z.json")
+    assert done.returncode == 2
+    assert "must end with one of .npz, .csv, .parquet" in done.stderr
+    assert not (tmp_path / "z.json").exists()

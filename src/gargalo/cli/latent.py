@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -25,19 +26,26 @@ def reconstruct(run: Run, images: Files, out: Out, labels: Labels = None) -> Non
 
 @app.command()
 def embed(run: Run, data: Data, out: Out) -> None:
-    """Codes of a whole data set, to an .npz with z, names and labels."""
-    import numpy as np
-
+    """Codes of a whole data set: .npz with z, names and labels; .csv; .parquet with thumbnails."""
     import gargalo
+    from gargalo.cli.tables import WRITERS, Table
     from gargalo.data import open_source
 
+    if out.suffix.lower() not in WRITERS:
+        raise ValueError(f"{out} must end with one of {', '.join(WRITERS)}.")
     model, source = gargalo.load(run), open_source(data)
-    parts = map(source.gather, source.indices("all").split(EMBEDDED_AT_ONCE))
-    codes = np.concatenate([gargalo.embed(model, part.target, labels=part.condition) for part in parts])
-    extra = {} if source.labels is None else {"labels": source.labels.numpy()}
-    with replacing(out) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, z=codes, names=np.array(source.names), **extra)  # type: ignore[arg-type]
-    say(f"{len(codes):,} codes of {codes.shape[1]} numbers: {out}")
+
+    def codes() -> Iterator[tuple[Any, Any]]:
+        for rows in source.indices("all").split(EMBEDDED_AT_ONCE):
+            part = source.gather(rows)
+            yield gargalo.embed(model, part.target, labels=part.condition), part.target.numpy()
+
+    names = source.names or tuple(map(str, range(len(source))))
+    classes = source.spec.class_names
+    labels = None if source.labels is None else source.labels.numpy()
+    with replacing(out) as temporary:
+        numbers = WRITERS[out.suffix.lower()](Table(names, labels, classes, source.spec.kind, codes()), temporary)
+    say(f"{len(source):,} codes of {numbers} numbers: {out}")
 
 
 @app.command()

@@ -21,7 +21,7 @@ from gargalo.evaluation.measure import MAX_ROWS, measure
 from gargalo.evaluation.normality import domain
 
 COMPARED = 1_000  # rows of each data set
-OPTIONAL = ("tensorboard",)
+OPTIONAL = ("tensorboard", "pyarrow")
 LISTS = {
     "methods": registry.method,
     "data": registry.source,
