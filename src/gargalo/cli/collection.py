@@ -13,7 +13,7 @@ from gargalo.cli.app import AsJson, Data, Files, Labels, Out, Run, app
 from gargalo.cli.console import say, show_text
 from gargalo.cli.files import each, read_pictures, replacing, write_grid
 
-SUFFIXES = ".png", ".svg", ".pdf", ".csv"
+SUFFIXES = ".html", ".png", ".svg", ".pdf", ".csv"
 
 
 @app.command(name="map")
@@ -28,7 +28,7 @@ def project(
     seed: int = 0,
     as_json: AsJson = False,
 ) -> None:
-    """A map of a collection (.png, .svg, .pdf, or .csv), and what it is worth beside the plane of PCA."""
+    """A map of a collection and what it is worth beside the plane of PCA: .html to explore, .png, .svg, .pdf, .csv."""
     import gargalo
     from gargalo.data import open_source
     from gargalo.evaluation.planes import judge
@@ -44,7 +44,8 @@ def project(
     positions = gargalo.project(model, part.target, **options)
     labels = None if part.condition is None else part.condition.numpy()
     names = [_name(source, row) for row in index.tolist()]
-    _write_map(positions, names, labels, source.spec.class_names, out)
+    pictures = part.target.numpy() if source.spec.kind == "image" else None
+    _write_map(positions, names, labels, source.spec.class_names, pictures, f"{source.name}, {model.method}", out)
     codes = gargalo.embed(model, part.target, labels=part.condition)
     raw = source.spec.scaled(part.target).flatten(1).numpy()
     figures = judge(positions, codes.reshape(len(codes), -1), raw, labels)
@@ -52,11 +53,15 @@ def project(
     say(f"{len(positions):,} examples: {out}")
 
 
-def _write_map(positions: Any, names: list[str], labels: Any, classes: tuple[str, ...], out: Any) -> None:
-    from gargalo import plots
+def _write_map(
+    positions: Any, names: list[str], labels: Any, classes: tuple[str, ...], pictures: Any, title: str, out: Path
+) -> None:
+    from gargalo import atlas, plots
 
     with replacing(out) as temporary:
-        if out.suffix.lower() == ".csv":
+        if out.suffix.lower() == ".html":
+            temporary.write_text(atlas.map_page(title, positions, names, labels, classes, pictures))
+        elif out.suffix.lower() == ".csv":
             called = [""] * len(names) if labels is None else [classes[i] for i in labels]
             with temporary.open("w", newline="") as file:
                 rows = zip(names, *positions.T.tolist(), called, strict=True)
