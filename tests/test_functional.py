@@ -1,5 +1,7 @@
 """Formulas against closed forms and brute force."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -64,3 +66,31 @@ def test_nt_xent_is_the_log_share_of_the_partner_among_all_others():
         expected.append(-np.log(others[(i + 4) % 8] / sum(others.values())))
     np.testing.assert_allclose(f.nt_xent(a, b, 0.3).numpy(), expected, rtol=1e-5)
     assert f.nt_xent(a[:1], b[:1], 0.3).tolist() == [0, 0]  # who has no others cannot be mistaken
+
+
+def test_energy_lies_at_its_frequency_and_none_is_lost():
+    x = torch.rand(2, 3, 16, 20, generator=torch.Generator().manual_seed(0)).double()
+    centered = x - x.mean((2, 3), keepdim=True)
+    np.testing.assert_allclose(f.spectrum(x, 5).sum(1), centered.square().flatten(1).sum(1))
+    wave = torch.cos(2 * math.pi * 3 * torch.arange(16) / 16).double()  # 3 / 16 of a cycle a pixel
+    for picture in (wave.expand(16, 16), wave[:, None].expand(16, 16)):
+        found = f.spectrum(picture[None, None] + 7, 8)[0]
+        assert found.argmax() == 2  # bands are a sixteenth wide and hold their upper end
+        assert found[2] == pytest.approx(16 * 16 / 2)
+    corner = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(8, 8)[None, None]
+    assert f.spectrum(corner, 4)[0, -1] == pytest.approx(256)
+
+
+def test_a_blur_loses_what_its_transfer_function_says():
+    noise = torch.randn(50, 1, 64, 64, generator=torch.Generator().manual_seed(0)).double()
+    kept = f.spectrum(f.smooth(noise, 1.0), 16).sum(0) / f.spectrum(noise, 16).sum(0)
+    middle = (torch.arange(6) + 0.5) / 32
+    np.testing.assert_allclose(kept[:6], torch.exp(-((2 * math.pi * middle) ** 2)), atol=0.03)
+
+
+def test_edge_energy_counts_steps():
+    step = torch.zeros(1, 2, 4, 6)
+    step[..., 3:] = 0.5
+    assert f.edge_energy(step).tolist() == [2 * 4 * 0.25]
+    assert f.edge_energy(step.transpose(2, 3)).tolist() == [2 * 4 * 0.25]
+    assert f.edge_energy(torch.ones(1, 1, 3, 3)).tolist() == [0]

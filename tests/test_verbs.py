@@ -147,3 +147,24 @@ def test_a_decoder_that_bfloat16_would_change_stays_in_float32(digits_model):
     net = digits_model.net
     assert acceleration.quick_decoder(net, 0.0, 0) is net
     assert isinstance(acceleration.QuickDecoder(net).decode(torch.zeros(2, net.prior.latent_dim)).mode, torch.Tensor)
+
+
+def test_what_is_lost_is_told_beside_pca(digits_model):
+    result = gargalo.evaluate(digits_model, samples=1)
+    rows = {"model": result} | result["baselines"]
+    assert rows["floor"]["edges"] == pytest.approx(1)
+    assert max(rows["floor"]["lost"]) == 0
+    assert rows["mean"]["edges"] < rows["pca"]["edges"] < 1
+    assert all(len(row["lost"]) == 4 for row in rows.values())
+    assert min(rows["mean"]["lost"]) > 0.05
+    assert all(m > p for m, p in zip(rows["mean"]["lost"], rows["pca"]["lost"], strict=True))
+
+
+def test_structural_similarity_is_a_loss_of_pictures(tmp_path):
+    model = gargalo.train("autoencoder", "digits", tmp_path / "run", likelihood="ssim", epochs=30)
+    assert gargalo.evaluate(model)["ssim"] > 0.6
+    with pytest.raises(ValueError, match="weight=-1"):
+        gargalo.train("autoencoder", "digits", tmp_path / "other", likelihood="ssim:weight=-1")
+    np.save(tmp_path / "t.npy", np.zeros((9, 3)))
+    with pytest.raises(ValueError, match="ssim compares pictures"):
+        gargalo.train("autoencoder", str(tmp_path / "t.npy"), tmp_path / "other", likelihood="ssim")

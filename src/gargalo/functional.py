@@ -64,6 +64,24 @@ def ssim(x: Tensor, y: Tensor, peak: float = 1.0) -> Tensor:
     return (luminance * structure).flatten(1).mean(1)
 
 
+def spectrum(x: Tensor, bands: int) -> Tensor:
+    """Energy of pictures ``[N, C, H, W]`` by spatial frequency, ``[N, bands]``: rings of equal width from 0 to half
+    a cycle a pixel, the corners beyond in the last. The mean of each channel is left out; otherwise the bands add up
+    to the sum of squares (Parseval)."""
+    x = x - x.mean((2, 3), keepdim=True)
+    power = torch.fft.fft2(x).abs().square().sum(1) / (x.shape[2] * x.shape[3])
+    down, across = (torch.fft.fftfreq(size, device=x.device) for size in x.shape[-2:])
+    radius = torch.hypot(down[:, None], across)
+    band = (radius * 2 * bands).ceil().long().sub(1).clamp(0, bands - 1).flatten()
+    return power.new_zeros(len(x), bands).index_add(1, band, power.flatten(1))
+
+
+def edge_energy(x: Tensor) -> Tensor:
+    """Squared steps from pixel to pixel, across and down, summed: ``[N, C, H, W]`` to ``[N]``."""
+    across, down = x[..., 1:] - x[..., :-1], x[..., 1:, :] - x[..., :-1, :]
+    return across.square().flatten(1).sum(1) + down.square().flatten(1).sum(1)
+
+
 def smooth(x: Tensor, sigma: float) -> Tensor:
     """Pictures ``[N, C, H, W]`` under a Gaussian window; what lies outside continues the border."""
     radius = math.ceil(3 * sigma)

@@ -6,12 +6,13 @@ A head says in ``channels`` how many numbers it wants for each number of the dat
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from gargalo import distributions
+from gargalo import distributions, functional
 from gargalo.distributions import Likelihood
 from gargalo.registry import likelihood
 from gargalo.spec import DataSpec
@@ -76,6 +77,36 @@ class Categorical(nn.Module):
         return distributions.Categorical(h.unflatten(1, (-1, self.channels)).movedim(2, 1))
 
 
+@dataclass(frozen=True)
+class StructuralSimilarity:
+    """``weight`` nats for all that a picture lacks of a structural similarity of 1. It is no density: it does not
+    integrate to 1, so that its numbers compare with those of no other likelihood."""
+
+    mean: Tensor
+    weight: float
+
+    @property
+    def mode(self) -> Tensor:
+        return self.mean
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        return -self.weight * (1 - functional.ssim(self.mean, x.float()))
+
+    def sample(self) -> Tensor:
+        return self.mean
+
+
+class Structural(nn.Module):
+    channels = 1
+
+    def __init__(self, weight: float) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def forward(self, h: Tensor) -> Likelihood:
+        return StructuralSimilarity(h.float().sigmoid(), self.weight)
+
+
 @likelihood
 def bernoulli(spec: DataSpec) -> nn.Module:
     """On or off; on grey pixels in [0, 1], the usual binary cross-entropy."""
@@ -110,6 +141,16 @@ def laplace(spec: DataSpec) -> nn.Module:
 def discretized_logistic(spec: DataSpec) -> nn.Module:
     """A logistic cut into the 256 values of a pixel (Salimans et al. 2017): true bits for 8-bit pictures."""
     return Scaled(distributions.DiscretizedLogistic)
+
+
+@likelihood
+def ssim(spec: DataSpec, *, weight: float = 100.0) -> nn.Module:
+    """Structural similarity (Wang et al. 2004) as a loss, ``weight`` nats for all of it: no density."""
+    if not spec.is_pixels:
+        raise ValueError(f"ssim compares pictures; this data has shape {spec.shape}.")
+    if weight <= 0:
+        raise ValueError(f"ssim: weight={weight} must be greater than 0.")
+    return Structural(weight)
 
 
 @likelihood

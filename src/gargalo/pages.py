@@ -36,7 +36,7 @@ def report(run: str | Path, *, split: str = "test") -> Path:
     figures = evaluate(model, split=split)  # type: ignore[arg-type]
     parts = [_verdict(figures), _table(figures)]
     if model.spec.kind == "image":
-        parts += _pictures(model, figures["split"])
+        parts += [*_pictures(model, figures["split"]), _lost(figures)]
     parts += [_information(figures), _curves(run), _data(model, run), _facts(model)]
     title = f"{model.method} on {model.config['data']}"
     page = (
@@ -125,7 +125,7 @@ def _verdict(figures: dict[str, Any]) -> str:
 
 
 def _table(figures: dict[str, Any]) -> str:
-    names = ("mse", "bce", "psnr", "ssim")
+    names = ("mse", "bce", "psnr", "ssim", "edges")
     rows = {"this model": figures, **{k: v for k, v in figures["baselines"].items() if v}}
     head = "".join(f"<th>{n.upper()}</th>" for n in names)
     body = "".join(
@@ -144,6 +144,18 @@ def _table(figures: dict[str, Any]) -> str:
     )
     caption = f"<p>{figures['n']:,} examples of the {figures['split']} part.</p>"
     return f"<h2>Figures</h2>{caption}<table><tr><th></th>{head}</tr>{body}</table><table>{extra}</table>"
+
+
+def _lost(figures: dict[str, Any]) -> str:
+    """What is thrown away, beside PCA."""
+    rows = {"this model": figures, "PCA": figures["baselines"]["pca"]}
+    series = {name: row["lost"] for name, row in rows.items() if row}
+    half = next((b for b, share in enumerate(figures["lost"]) if share >= 0.5), None)
+    finest = f"{(half or 0) / (2 * len(figures['lost'])):.2f}"
+    where = "at no frequency" if half is None else f"at {finest} cycles a pixel and finer"
+    kept = "; ".join(f"{name} {row['edges']:.0%}" for name, row in rows.items() if row)
+    caption = f"Half of the energy or more is lost {where}. Edge energy kept: {kept}."
+    return "<h2>What is lost</h2>" + _figure(plots.lost(series), caption)
 
 
 def _number(value: float | None) -> str:

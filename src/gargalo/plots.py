@@ -59,6 +59,19 @@ def bars(values: list[float]) -> Figure:
     return figure
 
 
+def lost(series: dict[str, list[float]]) -> Figure:
+    """Shares of energy lost by spatial frequency, in equal bands from 0 to half a cycle a pixel."""
+    figure, axes = _figure()
+    for name, values in series.items():
+        middles = (np.arange(len(values)) + 0.5) / (2 * len(values))
+        axes.plot(middles, values, marker="o", label=name)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("cycles a pixel: shapes to the left, details to the right")
+    axes.set_ylabel("share of the energy that is lost")
+    axes.legend(fontsize=8)
+    return figure
+
+
 def curves(steps: list[int], series: dict[str, list[float]]) -> Figure:
     """Lines over training steps."""
     figure, axes = _figure()

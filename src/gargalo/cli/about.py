@@ -33,7 +33,7 @@ def evaluate(
     if as_json:
         show_text(json.dumps(result))
         return
-    names = ("mse", "bce", "psnr", "ssim")
+    names = ("mse", "bce", "psnr", "ssim", "edges")
     lines = [f"{'':12}" + "".join(f"{n:>10}" for n in names)]
     for name, row in {"this model": result, **{k: v for k, v in result["baselines"].items() if v}}.items():
         lines.append(f"{name:12}" + "".join(f"{'' if row[n] is None else format(row[n], '.5g'):>10}" for n in names))
