@@ -90,7 +90,10 @@ class StructuralSimilarity:
         return self.mean
 
     def log_prob(self, x: Tensor) -> Tensor:
-        return -self.weight * (1 - functional.ssim(self.mean, x.float()))
+        with torch.autocast(
+            x.device.type, enabled=False
+        ):  # variances are differences: bfloat16 would make them negative
+            return -self.weight * (1 - functional.ssim(self.mean, x.float()))
 
     def sample(self) -> Tensor:
         return self.mean
