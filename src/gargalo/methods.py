@@ -15,7 +15,7 @@ from gargalo import bottlenecks, likelihoods, networks, objectives, priors
 from gargalo.model import LatentModel
 from gargalo.networks.conditioned import ConditionedDecoder, ConditionedEncoder
 from gargalo.objectives import Objective
-from gargalo.registry import augmentation, likelihood, method, network
+from gargalo.registry import augmentation, corruption, likelihood, method, network
 from gargalo.spec import DataSpec
 
 __all__ = ["likelihoods", "networks"]  # imported so that their names are registered
@@ -33,6 +33,12 @@ def autoencoder(spec: DataSpec, *, latent_dim: int = 32) -> tuple[LatentModel, O
 def sparse_autoencoder(spec: DataSpec, *, latent_dim: int = 32, sparsity: float = 0.1) -> tuple[LatentModel, Objective]:
     """Autoencoder with an L1 penalty on the code (Ng 2011)."""
     return point_model(spec, latent_dim), objectives.Reconstruction(sparsity)
+
+
+@method
+def masked_autoencoder(spec: DataSpec, *, latent_dim: int = 32, mask: str = "patches") -> tuple[LatentModel, Objective]:
+    """Autoencoder that sees a part of each example in training and decodes all of it (He et al. 2022)."""
+    return point_model(spec, latent_dim), objectives.Masked(corruption.select(mask))
 
 
 @method

@@ -82,6 +82,22 @@ class ELBO(Objective):
         return loss(out.nll + self.beta * ramp * out.kl.clamp(min=self.free_nats), nll=out.nll, kl=out.kl)
 
 
+class Masked(Objective):
+    """-log p(x|z) of whole examples whose code saw a part of them, in training; later it sees all (He et al. 2022).
+
+    ``hide`` is a corruption of inputs, drawn afresh at each step.
+    """
+
+    def __init__(self, hide: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self.hide = hide
+
+    def forward(self, model: nn.Module, batch: Batch, player: str = "model") -> Loss:
+        seen = self.hide(batch.input, None) if self.training else batch.input
+        out: Output = model(Batch(seen, batch.target, batch.condition, batch.dataset_size))
+        return loss(out.nll, nll=out.nll)
+
+
 class Contrastive(Objective):
     """Reconstruction from a changed view, and codes by which two views of one example find each other.
 

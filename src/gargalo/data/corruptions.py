@@ -33,6 +33,20 @@ def noise(
 
 
 @corruption
+def patches(target: Tensor, generator: torch.Generator | None, *, share: float = 0.6, size: int = 4) -> Tensor:
+    """Hides about a ``share`` of each picture's squares of ``size`` pixels, or of a vector's entries: they are 0."""
+    if not 0 <= share < 1 or size < 1:
+        raise ValueError(f"patches: share={share} must lie in [0, 1) and size={size} be at least 1.")
+    picture = target.dim() == 4
+    shape = (len(target), 1, *(-(-side // size) for side in target.shape[-2:])) if picture else target.shape
+    hidden = torch.rand(shape, generator=generator, device=target.device) < share
+    if picture:
+        hidden = hidden.repeat_interleave(size, 2).repeat_interleave(size, 3)
+        hidden = hidden[..., : target.shape[2], : target.shape[3]]
+    return target.masked_fill(hidden, 0)
+
+
+@corruption
 def downscale(
     target: Tensor,
     generator: torch.Generator,
