@@ -108,3 +108,24 @@ def test_views_turn_as_far_as_they_are_asked_to():
     angles = 0.5 * torch.atan2(2 * moments[2], moments[0] - moments[1]).rad2deg()
     assert angles.abs().max() < 42
     assert angles.min() < -30 < 30 < angles.max()
+
+
+def test_relit_changes_how_bright_things_are_but_neither_black_nor_their_order():
+    ramp = torch.linspace(0, 1, 24).repeat(300, 1, 24, 1).contiguous()
+    still = augmentation.select("relit:light=0,move=0,mirror=false")(ramp, rng())
+    torch.testing.assert_close(still, ramp, atol=2e-4, rtol=0)
+    relit = augmentation.select("relit:light=0.5,move=0,mirror=false")(ramp, rng())
+    assert relit[..., 0].max() < 0.02
+    middle = relit[..., 11:13].mean((1, 2, 3))
+    assert middle.min() < 0.3 < 0.7 < middle.max()
+    rising = (relit.mean(2).diff() >= 0).float().mean()
+    assert rising > 0.9  # shades alone turn a slope
+    assert relit.min() >= 0
+    assert relit.max() <= 1
+
+
+def test_relit_mirrors_half_of_the_pictures_and_wants_pictures():
+    flipped = augmentation.select("relit:light=0,move=0")(PICTURES, rng(1)).sub(PICTURES.flip(3)).abs().amax((1, 2, 3))
+    assert 16 < int((flipped < 1e-3).sum()) < 48
+    with pytest.raises(ValueError, match="works on pictures"):
+        augmentation.select("relit")(torch.rand(4, 7), rng())

@@ -14,6 +14,9 @@ from torch.nn import functional as F
 from gargalo.registry import augmentation
 
 
+SHADES, DARK = 4, 1e-4  # knots of a shade each way; the least value, whose powers are still numbers with a slope
+
+
 @augmentation
 def none(target: Tensor, generator: torch.Generator) -> Tensor:
     """Examples as they are."""
@@ -65,6 +68,30 @@ def views(
     across = torch.stack([flip * cos * wide, slant * cos - sin * wide, 2 * shift * drawn[4]], 1)
     down = torch.stack([flip * sin * high, slant * sin + cos * high, 2 * shift * drawn[5]], 1)
     return _partly_hidden(_moved(target, torch.stack([across, down], 1)), generator, hide)
+
+
+@augmentation
+def relit(
+    target: Tensor,
+    generator: torch.Generator | None,
+    *,
+    light: float = 1.0,
+    move: float = 0.03,
+    mirror: bool = True,
+) -> Tensor:
+    """The same thing in another light: contrast, brightness and shading differ, its place hardly; half are mirrored.
+
+    ``light`` 1 makes a picture up to e times as bright, raises it to powers from 1/e to e, and shades a part by a
+    factor of two; ``move`` is a share of the sides.
+    """
+    if target.dim() != 4:
+        raise ValueError(f"relit works on pictures; this data has shape {tuple(target.shape[1:])}.")
+    n, _, *sides = target.shape
+    moved = views(target, generator, turn=100 * move, scale=2 * move, shear=0, shift=move, mirror=mirror, hide=0)
+    power, gain = light * (2 * torch.rand(2, n, 1, 1, 1, generator=generator, device=target.device) - 1)
+    knots = 0.7 * light * torch.randn(n, 1, SHADES, SHADES, generator=generator, device=target.device)
+    shade = F.interpolate(knots, sides, mode="bicubic")
+    return (moved.clamp(min=DARK) ** power.exp() * (gain + shade).exp()).clamp(0, 1)
 
 
 def _moved(pictures: Tensor, place: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from gargalo.errors import DataError
 Features = npt.NDArray[np.float32]
 NEIGHBORS, FEW, DRAWS = 5, (1, 10, 100), 5
 STRENGTHS = 0.01, 0.1, 1.0, 10.0  # of the linear probe: inverse penalties, chosen on validation rows
+STEPS, TOLERANCE = 5_000, 1e-3  # pixels at the weakest penalty take some 200 steps; codes, some dozens
 MAX_FITTED, MAX_LINEAR = 60_000, 20_000  # rows: neighbors, linear probe
 
 
@@ -77,7 +78,7 @@ def _row(features: list[Features], labels: list[npt.NDArray[Any]], seed: int) ->
 def _linear(values: Features, labels: npt.NDArray[Any], strength: float) -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    return LogisticRegression(C=strength, max_iter=200, tol=1e-3).fit(values, labels)
+    return LogisticRegression(C=strength, max_iter=STEPS, tol=TOLERANCE).fit(values, labels)
 
 
 def _few(
