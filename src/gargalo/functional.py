@@ -112,6 +112,17 @@ def oriented_edges(x: Tensor, *, bins: int = 8, sigma: float = 2.0, stride: int 
     return pooled.view(*shares.shape[:2], len(rows), len(columns)).sqrt()
 
 
+def outline(x: Tensor) -> Tensor:
+    """What a picture is by its edges: `oriented_edges` at some nine places along its longer side, in a row ``[N, E]``.
+
+    What has no edges, a vector or a line of pixels, is a single 0.
+    """
+    if x.dim() != 4 or min(x.shape[-2:]) < 3:
+        return torch.zeros(len(x), 1, device=x.device)
+    stride = max(1, max(x.shape[-2:]) // 9)
+    return oriented_edges(x, sigma=stride / 2, stride=stride).flatten(1)
+
+
 def _pooling(size: int, sigma: float, stride: int, like: Tensor) -> Tensor:
     """``[h, size]``: what `smooth` and every ``stride``-th place make of a line, as one matrix."""
     line = torch.eye(size, dtype=like.dtype, device=like.device).view(size, 1, size, 1)

@@ -43,10 +43,22 @@ def masked_autoencoder(spec: DataSpec, *, latent_dim: int = 32, mask: str = "pat
 
 @method
 def contrastive_autoencoder(
-    spec: DataSpec, *, latent_dim: int = 32, contrast: float = 200.0, temperature: float = 0.2, views: str = "views"
+    spec: DataSpec,
+    *,
+    latent_dim: int = 32,
+    contrast: float = 300.0,
+    edges: float = 1000.0,
+    temperature: float = 0.1,
+    views: str = "views",
 ) -> tuple[LatentModel, Objective]:
-    """Autoencoder whose codes find two views of one example among others (after Chen et al. 2020): for features."""
-    objective = objectives.Contrastive(latent_dim, augmentation.select(views), contrast, temperature)
+    """Autoencoder whose codes find two views of one example among others and tell its edges: for features.
+
+    After Chen et al. 2020 and Wei et al. 2022.
+    """
+    change = augmentation.select(views)
+    objective = objectives.Contrastive(
+        latent_dim, spec.shape, change, contrast=contrast, edges=edges, temperature=temperature
+    )
     return point_model(spec, latent_dim), objective
 
 

@@ -99,24 +99,35 @@ class Masked(Objective):
 
 
 class Contrastive(Objective):
-    """Reconstruction from a changed view, and codes by which two views of one example find each other.
+    """Codes by which two views of one example find each other, and which tell its edges as well as its values.
 
-    After Chen et al. 2020, who compare projections of the codes: what these throw away, the codes keep. ``change`` is
-    an augmentation that makes views of inputs; ``weight`` is that of the comparison. What is decoded is the example
-    itself, not the view.
+    After Chen et al. 2020, who compare projections of the codes: what these throw away, the codes keep; and Wei et al.
+    2022, who predict edges of pictures, as these say more of what things are than brightness does. ``change`` is an
+    augmentation that makes views of inputs; what is predicted and decoded is the example itself, of ``shape``.
+    ``contrast`` and ``edges`` are weights, beside 1 for the decoded.
     """
 
     def __init__(
-        self, latent_dim: int, change: Callable[..., Tensor], weight: float, temperature: float, width: int = 128
+        self,
+        latent_dim: int,
+        shape: tuple[int, ...],
+        change: Callable[..., Tensor],
+        *,
+        contrast: float,
+        edges: float,
+        temperature: float,
     ) -> None:
         super().__init__()
-        if weight < 0 or temperature <= 0:
-            raise ValueError(f"weight={weight} must be at least 0 and temperature={temperature} greater than 0.")
-        self.change, self.weight, self.temperature = change, weight, temperature
-        self.projector = nn.Sequential(nn.Linear(latent_dim, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
+        if contrast < 0 or edges < 0 or temperature <= 0:
+            raise ValueError(
+                f"contrast={contrast} and edges={edges} must be at least 0, temperature={temperature} greater than 0."
+            )
+        self.change, self.contrast, self.edges, self.temperature = change, contrast, edges, temperature
+        self.projector = _head(latent_dim, 256, 128)
+        self.sketcher = _head(latent_dim, 512, functional.outline(torch.zeros(1, *shape)).shape[1])
 
     def parameters_of(self, player: str, model: nn.Module) -> Iterable[nn.Parameter]:
-        return [*model.parameters(), *self.projector.parameters()]
+        return [*model.parameters(), *self.parameters()]
 
     def forward(self, model: nn.Module, batch: Batch, player: str = "model") -> Loss:
         views = torch.cat([self.change(batch.input, None), self.change(batch.input, None)])
@@ -124,7 +135,15 @@ class Contrastive(Objective):
         out: Output = model(Batch(views, tile(batch.target, 2), condition, batch.dataset_size))
         one, other = self.projector(out.z).float().chunk(2)
         contrast = functional.nt_xent(one, other, self.temperature)
-        return loss(out.nll + self.weight * contrast, nll=out.nll, contrast=contrast)
+        sketch, outline = self.sketcher(out.z).float(), tile(functional.outline(batch.target), 2)
+        edges = (sketch - outline).square().sum(1)
+        return loss(
+            out.nll + self.contrast * contrast + self.edges * edges, nll=out.nll, contrast=contrast, edges=edges
+        )
+
+
+def _head(inputs: int, width: int, outputs: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, outputs))
 
 
 def expect_posterior(objective: Objective, posterior: Posterior, kind: type) -> None:

@@ -13,7 +13,6 @@ from torch.nn import functional as F
 
 from gargalo.registry import augmentation
 
-
 SHADES, DARK = 4, 1e-4  # knots of a shade each way; the least value, whose powers are still numbers with a slope
 
 
