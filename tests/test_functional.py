@@ -94,3 +94,18 @@ def test_edge_energy_counts_steps():
     assert f.edge_energy(step).tolist() == [2 * 4 * 0.25]
     assert f.edge_energy(step.transpose(2, 3)).tolist() == [2 * 4 * 0.25]
     assert f.edge_energy(torch.ones(1, 1, 3, 3)).tolist() == [0]
+
+
+def test_an_outline_is_edges_at_some_nine_places_along_the_longer_side():
+    x = torch.rand(2, 3, 28, 20, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(f.outline(x), f.oriented_edges(x, sigma=1.5, stride=3).flatten(1))
+    assert f.outline(x).shape == (2, 8 * 9 * 6)
+    for size in (8, 28, 64, 150):
+        assert 6 * 6 <= f.outline(torch.rand(1, 1, size, size)).shape[1] / 8 <= 11 * 11
+    bright = f.outline(0.25 * x)  # a quarter of the light is half of the roots
+    torch.testing.assert_close(bright, 0.5 * f.outline(x), atol=2e-3, rtol=0.02)
+
+
+@pytest.mark.parametrize("shape", [(7,), (1, 2, 9)])
+def test_what_has_no_edges_has_no_outline(shape):
+    assert f.outline(torch.rand(3, *shape)).tolist() == [[0], [0], [0]]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from gargalo import methods  # noqa: F401  (registers them)
+from gargalo import functional, methods  # noqa: F401  (methods registers them)
 from gargalo.model import Batch
 from gargalo.registry import method
 from gargalo.spec import DataSpec
@@ -58,3 +58,33 @@ def test_nothing_is_hidden_outside_training(kind):
     total, seen = used(model, objective.eval(), batch, 1)
     assert seen.all()
     assert total == model(batch).nll.mean()
+
+
+STILL = "views:turn=0,scale=0,shear=0,shift=0,hide=0"
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_a_contrastive_autoencoder_adds_up_what_it_says(kind):
+    weights = {"contrast": 7.0, "edges": 3.0, "temperature": 0.3}
+    model, objective, batch = task("contrastive_autoencoder", kind, views=STILL, **weights)
+    total, terms = objective(model, batch)
+    out = model(batch)
+    projected = objective.projector(out.z)
+    sketch = (objective.sketcher(out.z) - functional.outline(batch.target)).square().sum(1)
+    contrast = functional.nt_xent(projected, projected, 0.3)
+    torch.testing.assert_close(terms["edges"], sketch.mean().detach())
+    torch.testing.assert_close(terms["contrast"], contrast.mean().detach())
+    torch.testing.assert_close(total, out.nll.mean() + 7 * contrast.mean() + 3 * sketch.mean())
+
+
+def test_edges_to_tell_are_those_of_the_example_and_not_of_its_views():
+    model, objective, batch = task("contrastive_autoencoder", "image", contrast=0.0, edges=1e4, views=STILL)
+    brighter = replace(batch, target=1 - 0.5 * batch.target)
+    before, after = (objective(model, b).terms["edges"] for b in (batch, brighter))
+    assert not torch.isclose(before, after)
+
+
+@pytest.mark.parametrize("wrong", [{"contrast": -1.0}, {"edges": -1.0}, {"temperature": 0.0}])
+def test_a_contrastive_autoencoder_refuses_weights_that_cannot_be(wrong):
+    with pytest.raises(ValueError, match="at least 0"):
+        task("contrastive_autoencoder", "image", **wrong)
