@@ -48,12 +48,11 @@ def ssim(x: Tensor, y: Tensor, peak: float = 1.0) -> Tensor:
     Gaussian window of sigma 1.5, population covariance, a border of half a window left out; where a picture is
     smaller than the window, the window shrinks to fit.
     """
-    window = _gaussian(1.5, min(5, (min(x.shape[-2:]) - 1) // 2), x)
+    radius = min(5, (min(x.shape[-2:]) - 1) // 2)
+    rows, columns = (_windows(size, 1.5, radius, x)[radius : size - radius] for size in x.shape[-2:])
 
     def blur(image: Tensor) -> Tensor:
-        flat = image.flatten(0, 1)[:, None]
-        rows = F.conv2d(flat, window.view(1, 1, -1, 1))
-        return F.conv2d(rows, window.view(1, 1, 1, -1)).view(*image.shape[:2], *rows.shape[2:-1], -1)
+        return _along(image, rows, columns)
 
     mean_x, mean_y = blur(x), blur(y)
     var_x, var_y = blur(x * x) - mean_x.square(), blur(y * y) - mean_y.square()
@@ -84,16 +83,23 @@ def edge_energy(x: Tensor) -> Tensor:
 
 def smooth(x: Tensor, sigma: float) -> Tensor:
     """Pictures ``[N, C, H, W]`` under a Gaussian window; what lies outside continues the border."""
-    radius = math.ceil(3 * sigma)
-    window = _gaussian(sigma, radius, x)
-    flat = F.pad(x.flatten(0, 1)[:, None], (radius,) * 4, mode="replicate")
-    return F.conv2d(F.conv2d(flat, window.view(1, 1, -1, 1)), window.view(1, 1, 1, -1)).view(x.shape)
+    rows, columns = (_windows(size, sigma, math.ceil(3 * sigma), x) for size in x.shape[-2:])
+    return _along(x, rows, columns)
 
 
-def _gaussian(sigma: float, radius: int, like: Tensor) -> Tensor:
+def _windows(size: int, sigma: float, radius: int, like: Tensor) -> Tensor:
+    """A Gaussian window around each place of a line whose ends go on outside it, one a row: ``[size, size]``."""
     t = torch.arange(-radius, radius + 1, dtype=like.dtype, device=like.device)
     window = torch.exp(-t.square() / (2 * sigma**2))
-    return window / window.sum()
+    places = torch.arange(size, device=like.device)
+    seen = (places[:, None] + torch.arange(-radius, radius + 1, device=like.device)).clamp(0, size - 1)
+    return like.new_zeros(size, size).scatter_add(1, seen, (window / window.sum()).expand(size, -1))
+
+
+def _along(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """``rows @ x @ columns.T`` of every picture, as two large products: a CPU is slow at convolving one channel."""
+    across = x @ columns.T
+    return (across.mT.contiguous() @ rows.T).mT
 
 
 def oriented_edges(x: Tensor, *, bins: int = 8, sigma: float = 2.0, stride: int = 3) -> Tensor:
@@ -107,7 +113,7 @@ def oriented_edges(x: Tensor, *, bins: int = 8, sigma: float = 2.0, stride: int 
     angle = torch.arange(bins, device=x.device).view(-1, 1, 1) * (2 * math.pi / bins)
     along = (across * torch.cos(angle) + down * torch.sin(angle)).clamp(min=0)  # [N, bins, H - 2, W - 2]
     shares = along**3 / (across.square() + down.square() + 1e-6)
-    rows, columns = (_pooling(size, sigma, stride, x) for size in shares.shape[-2:])
+    rows, columns = (_windows(size, sigma, math.ceil(3 * sigma), x)[::stride] for size in shares.shape[-2:])
     pooled = shares.flatten(2) @ torch.kron(rows, columns).T
     return pooled.view(*shares.shape[:2], len(rows), len(columns)).sqrt()
 
@@ -121,12 +127,6 @@ def outline(x: Tensor) -> Tensor:
         return torch.zeros(len(x), 1, device=x.device)
     stride = max(1, max(x.shape[-2:]) // 9)
     return oriented_edges(x, sigma=stride / 2, stride=stride).flatten(1)
-
-
-def _pooling(size: int, sigma: float, stride: int, like: Tensor) -> Tensor:
-    """``[h, size]``: what `smooth` and every ``stride``-th place make of a line, as one matrix."""
-    line = torch.eye(size, dtype=like.dtype, device=like.device).view(size, 1, size, 1)
-    return smooth(line, sigma).view(size, size).T[::stride]
 
 
 def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:

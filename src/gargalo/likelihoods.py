@@ -79,21 +79,25 @@ class Categorical(nn.Module):
 
 @dataclass(frozen=True)
 class StructuralSimilarity:
-    """``weight`` nats for all that a picture lacks of a structural similarity of 1. It is no density: it does not
-    integrate to 1, so that its numbers compare with those of no other likelihood."""
+    """``weight`` nats for a picture that is wholly unlike another: ``absolute`` of them by the mean absolute error,
+    without which plain surfaces have no gradient (Zhao et al. 2017), the others by structural similarity.
+
+    It is no density: it does not integrate to 1, so that its numbers compare with those of no other likelihood.
+    """
 
     mean: Tensor
     weight: float
+    absolute: float
 
     @property
     def mode(self) -> Tensor:
         return self.mean
 
     def log_prob(self, x: Tensor) -> Tensor:
-        with torch.autocast(
-            x.device.type, enabled=False
-        ):  # variances are differences: bfloat16 would make them negative
-            return -self.weight * (1 - functional.ssim(self.mean, x.float()))
+        with torch.autocast(x.device.type, enabled=False):  # variances are differences: bfloat16 makes them negative
+            unlike = 1 - functional.ssim(self.mean, x.float())
+        error = (self.mean - x).abs().flatten(1).mean(1)
+        return -self.weight * torch.lerp(unlike, error, self.absolute)
 
     def sample(self) -> Tensor:
         return self.mean
@@ -102,12 +106,12 @@ class StructuralSimilarity:
 class Structural(nn.Module):
     channels = 1
 
-    def __init__(self, weight: float) -> None:
+    def __init__(self, weight: float, absolute: float) -> None:
         super().__init__()
-        self.weight = weight
+        self.weight, self.absolute = weight, absolute
 
     def forward(self, h: Tensor) -> Likelihood:
-        return StructuralSimilarity(h.float().sigmoid(), self.weight)
+        return StructuralSimilarity(h.float().sigmoid(), self.weight, self.absolute)
 
 
 @likelihood
@@ -147,13 +151,13 @@ def discretized_logistic(spec: DataSpec) -> nn.Module:
 
 
 @likelihood
-def ssim(spec: DataSpec, *, weight: float = 100.0) -> nn.Module:
-    """Structural similarity (Wang et al. 2004) as a loss, ``weight`` nats for all of it: no density."""
+def ssim(spec: DataSpec, *, weight: float = 100.0, absolute: float = 0.16) -> nn.Module:
+    """Structural similarity and a share of absolute error as a loss (Zhao et al. 2017): no density."""
     if not spec.is_pixels:
         raise ValueError(f"ssim compares pictures; this data has shape {spec.shape}.")
-    if weight <= 0:
-        raise ValueError(f"ssim: weight={weight} must be greater than 0.")
-    return Structural(weight)
+    if weight <= 0 or not 0 <= absolute < 1:
+        raise ValueError(f"ssim: weight={weight} must be greater than 0 and absolute={absolute} lie in [0, 1).")
+    return Structural(weight, absolute)
 
 
 @likelihood
