@@ -47,7 +47,7 @@ def contrastive_autoencoder(
     *,
     latent_dim: int = 32,
     contrast: float = 300.0,
-    edges: float = 1000.0,
+    edges: float = 3000.0,
     temperature: float = 0.1,
     views: str = "views",
 ) -> tuple[LatentModel, Objective]:
