@@ -60,7 +60,7 @@ def evaluate(
     result = measure(model, source, split, samples=samples, limit=limit, seed=seed)
     if probe:
         result["probe"] = features.probe(model, source, split, limit=limit or MAX_ROWS, seed=seed)
-    if source.name != model.config["data"]:
+    if data is not None and data != model.config["data"]:
         result["domain"] = domain(model, source, split, limit or MAX_ROWS)
     return result | {"verdict": verdict(result, model.corruption)}
 
