@@ -46,6 +46,7 @@ bench-collections: .venv/installed
 	$(BIN)/python -m benchmarks.features
 	$(BIN)/python -m benchmarks.anomaly
 	$(BIN)/python -m benchmarks.collection
+	$(BIN)/python -m benchmarks.losses
 	$(BIN)/python docs/generate.py
 
 bench: .venv/installed

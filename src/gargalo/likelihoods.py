@@ -79,8 +79,8 @@ class Categorical(nn.Module):
 
 @dataclass(frozen=True)
 class StructuralSimilarity:
-    """``weight`` nats for a picture that is wholly unlike another: ``absolute`` of them by the mean absolute error,
-    without which plain surfaces have no gradient (Zhao et al. 2017), the others by structural similarity.
+    """``weight`` nats for a picture that is wholly unlike another: a share ``absolute`` of them by the mean absolute
+    error, as structural similarity, by which the others go, weighs uniform brightness little (Zhao et al. 2017).
 
     It is no density: it does not integrate to 1, so that its numbers compare with those of no other likelihood.
     """
