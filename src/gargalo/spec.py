@@ -36,6 +36,7 @@ class DataSpec:
     vocabulary: int = 0
     offset: tuple[float, ...] = (0.0,)
     scale: tuple[float, ...] = (255.0,)
+    binarize: bool = False  # a pixel is on or off, drawn anew at every look with its brightness as the chance
     fit: str = "crop"  # how pictures of other sizes are brought to `shape`: crop, pad or stretch
 
     def __post_init__(self) -> None:

@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from gargalo.data import builtin, open_source
+from gargalo.data.batches import Feed
 from gargalo.errors import DataError
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "images"
@@ -128,3 +130,19 @@ def test_the_real_files(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     assert data.values.shape == (70_000, 1, 28, 28)
     assert data.test is not None
     assert int(data.test.sum()) == 10_000
+
+
+def test_pixels_are_drawn_once_or_at_every_look():
+    grey, static, dynamic = (open_source(f"digits{how}") for how in ("", ":binarize=static", ":binarize=dynamic"))
+    assert set(static.values.unique().tolist()) == {0, 255}
+    assert torch.equal(static.values, open_source("digits:binarize=static").values)
+    rows = grey.indices("all")[:500]
+    assert float(static.values[rows].float().mean()) == pytest.approx(float(grey.values[rows].float().mean()), rel=0.02)
+    feed = Feed(dynamic, rows, 250, seed=1)
+    looks = [torch.cat([batch.target for batch in feed.in_order()]) for _ in range(2)]
+    assert torch.equal(*looks)  # for measuring
+    assert set(looks[0].unique().tolist()) == {0.0, 1.0}
+    stream = Feed(dynamic, rows[:250], 250).batches()
+    first, second = (next(stream).target.sort(0).values for _ in range(2))
+    assert not torch.equal(first, second)
+    assert bool((looks[0][grey.values[rows] == 255] == 1).all())

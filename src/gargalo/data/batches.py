@@ -75,5 +75,6 @@ class Feed:
         target = self.source.spec.scaled(example.target.to(self.device))
         generator = torch.Generator(self.device).manual_seed(seed)
         target = target if augment is None else augment(target, generator)
+        target = torch.bernoulli(target, generator=generator) if self.source.spec.binarize else target
         condition = None if example.condition is None else example.condition.to(self.device)
         return Batch(self._corrupt(target, generator), target, condition, len(self.index))

@@ -14,7 +14,7 @@ from dataclasses import replace
 from io import BytesIO
 from math import prod
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -83,14 +83,15 @@ FASHION_MNIST = IdxSet(
     ),
     ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"),
 )  # fmt: skip
+Binarize = Literal["no", "dynamic", "static"]
 TIMEOUT = (10, 60)  # seconds: to connect, and between two pieces
 
 
 @source
-def digits(*, only: str = "") -> Source:
+def digits(*, only: str = "", binarize: Binarize = "no") -> Source:
     """Handwritten digits, 1,797 of 8 by 8, from scikit-learn; no download.
 
-    ``only`` takes the rows of some classes, ``"3"`` or ``"3+5"``.
+    ``only`` takes the rows of some classes, ``"3"`` or ``"3+5"``; for ``binarize`` see `binarized`.
     """
     from sklearn.datasets import load_digits
 
@@ -98,25 +99,25 @@ def digits(*, only: str = "") -> Source:
     pixels = np.rint(loaded.images * (255 / 16)).astype(np.uint8)[:, None]  # [N, 1, 8, 8]
     labels = torch.from_numpy(loaded.target.astype(np.int64))
     spec = _spec((1, 8, 8), MNIST.class_names)
-    return _only(Source("digits", spec, torch.from_numpy(pixels), labels=labels), only)
+    return binarized(_only(Source("digits", spec, torch.from_numpy(pixels), labels=labels), only), binarize)
 
 
 @source
-def mnist(*, only: str = "") -> Source:
+def mnist(*, only: str = "", binarize: Binarize = "no") -> Source:
     """Handwritten digits, 60,000 and 10,000 for the test, 28 by 28 (LeCun et al. 1998).
 
-    ``only`` takes the rows of some classes, ``"3"`` or ``"3+5"``.
+    ``only`` takes the rows of some classes, ``"3"`` or ``"3+5"``; for ``binarize`` see `binarized`.
     """
-    return _only(idx_source(MNIST), only)
+    return binarized(_only(idx_source(MNIST), only), binarize)
 
 
 @source
-def fashion_mnist(*, only: str = "") -> Source:
+def fashion_mnist(*, only: str = "", binarize: Binarize = "no") -> Source:
     """Photographs of clothes in gray, 60,000 and 10,000 for the test, 28 by 28 (Xiao et al. 2017).
 
-    ``only`` takes the rows of some classes, ``"coat"`` or ``"coat+dress"``.
+    ``only`` takes the rows of some classes, ``"coat"`` or ``"coat+dress"``; for ``binarize`` see `binarized`.
     """
-    return _only(idx_source(FASHION_MNIST), only)
+    return binarized(_only(idx_source(FASHION_MNIST), only), binarize)
 
 
 def _only(source: Source, classes: str) -> Source:
@@ -133,6 +134,20 @@ def _only(source: Source, classes: str) -> Source:
     return replace(
         source, name=f"{source.name}:only={classes}", values=source.values[rows], labels=source.labels[rows], test=test
     )
+
+
+def binarized(source: Source, how: Binarize) -> Source:
+    """Pixels that are on or off, as likelihoods of binary pictures are published for (Salakhutdinov and Murray 2008).
+
+    With ``"dynamic"`` they are drawn at every look, with brightness as the chance; with ``"static"`` once and for all.
+    """
+    if how == "no":
+        return source
+    name = f"{source.name}:binarize={how}"
+    if how == "dynamic":
+        return replace(source, name=name, spec=replace(source.spec, binarize=True))
+    chance = torch.rand(source.values.shape, generator=torch.Generator().manual_seed(0))
+    return replace(source, name=name, values=(chance * 255 < source.values).byte() * 255)
 
 
 def _spec(shape: tuple[int, ...], class_names: tuple[str, ...]) -> DataSpec:
