@@ -109,3 +109,77 @@ def test_an_outline_is_edges_at_some_nine_places_along_the_longer_side():
 @pytest.mark.parametrize("shape", [(7,), (1, 2, 9)])
 def test_what_has_no_edges_has_no_outline(shape):
     assert f.outline(torch.rand(3, *shape)).tolist() == [[0], [0], [0]]
+
+
+def aggregate(n=2_000, d=6, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    base = torch.randn(n, d, generator=generator)
+    mean = base + 0.5 * base.roll(1, 1)  # numbers that hang together, so that there is a total correlation
+    q = DiagonalGaussian(mean, torch.full((n, d), -2.0))
+    return q, mean + (-1.0 * torch.ones(())).exp() * torch.randn(n, d, generator=generator)
+
+
+def exact_aggregate(q, z):
+    each = torch.distributions.Normal(q.mean, (0.5 * q.log_var).exp()).log_prob(z[:, None])
+    return f.log_mean_exp(each.sum(2), 1), f.log_mean_exp(each, 1).sum(1)
+
+
+def test_the_total_correlation_of_batches_is_near_that_of_the_whole_sum():
+    """The matrix as published, with the own row's weight in the first column, is off by more than a nat here."""
+    q, z = aggregate()
+    whole, product = exact_aggregate(q, z)
+    exact = float((whole - product).mean())
+    rows = [slice(i, i + 64) for i in range(0, 1984, 64)]
+    parts = [f.aggregate_log_density(DiagonalGaussian(q.mean[r], q.log_var[r]), z[r], 2_000) for r in rows]
+    estimate = float(torch.cat([a - b for a, b in parts]).mean())
+    assert exact > 0.3
+    assert abs(estimate - exact) < 0.9
+    whole_batch = f.aggregate_log_density(q, z, 2_000)
+    torch.testing.assert_close(whole_batch[0], whole, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(whole_batch[1], product, atol=1e-4, rtol=1e-4)
+
+
+def test_log_densities_are_those_of_each_pair():
+    q, z = aggregate(7, 3)
+    each = torch.distributions.Normal(q.mean, (0.5 * q.log_var).exp()).log_prob(z[:, None]).sum(2)
+    torch.testing.assert_close(f.log_densities(z, q), each, atol=1e-4, rtol=1e-4)
+
+
+def test_mmd_by_its_definition_and_without_bias():
+    a, b = torch.randn(30, 4), torch.randn(20, 4) + 0.5
+    kernel = lambda x, y: sum(  # noqa: E731
+        c / (c + float((x - y).square().sum())) for c in (8 * s for s in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0))
+    )
+    within = lambda x: np.mean([kernel(x[i], x[j]) for i in range(len(x)) for j in range(len(x)) if i != j])  # noqa: E731
+    expected = within(a) + within(b) - 2 * np.mean([kernel(x, y) for x in a for y in b])
+    assert float(f.mmd(a, b)) == pytest.approx(expected, rel=1e-3)
+    same = [float(f.mmd(torch.randn(50, 2), torch.randn(50, 2))) for _ in range(200)]
+    assert abs(np.mean(same)) < 4 * np.std(same) / 200**0.5
+
+
+def test_sliced_wasserstein_of_a_shift_is_its_square_over_the_dimension():
+    a = torch.randn(500, 8)
+    shift = torch.zeros(8)
+    shift[0] = 2
+    assert float(f.sliced_wasserstein(a, a + shift, 20_000)) == pytest.approx(4 / 8, rel=0.03)
+
+
+def test_jacobian_norm_is_unbiased():
+    net = torch.nn.Sequential(torch.nn.Linear(5, 7), torch.nn.Tanh(), torch.nn.Linear(7, 3))
+    x = torch.randn(2, 5, requires_grad=True)
+    exact = [torch.autograd.functional.jacobian(net, row).square().sum() for row in x]
+    mean = torch.stack([f.jacobian_norm(net(x), x).detach() for _ in range(4_000)]).mean(0)
+    torch.testing.assert_close(mean, torch.stack(exact), rtol=0.05, atol=0)
+
+
+def test_gaussian_kl_is_torchs():
+    q, p = (DiagonalGaussian(torch.randn(4, 3), torch.randn(4, 3)) for _ in range(2))
+    normals = [torch.distributions.Normal(g.mean, (0.5 * g.log_var).exp()) for g in (q, p)]
+    torch.testing.assert_close(f.gaussian_kl(q, p), torch.distributions.kl_divergence(*normals))
+
+
+def test_structural_similarity_on_one_scale_is_the_plain_one():
+    x, y = torch.rand(3, 1, 28, 28), torch.rand(3, 1, 28, 28)
+    torch.testing.assert_close(f.ms_ssim(x, y, 1), f.ssim(x, y).clamp(min=1e-4))
+    torch.testing.assert_close(f.ms_ssim(x, x, 5), torch.ones(3))
+    assert bool((f.ms_ssim(x, y, 3) < 0.5).all())

@@ -139,8 +139,8 @@ def test_what_is_normal_is_kept_with_the_weights_it_belongs_to(zeros_run):
         model = gargalo.load(zeros_run)
         gargalo.embed(model, pictures("digits:only=1"))  # nothing is known, so nothing is said
         gargalo.score(model, pictures("digits:only=0"))  # it is found out again
-        assert {k: v.shape for k, v in kept.items()} == {k: v.shape for k, v in model.normality.items()}
-        assert all(torch.equal(kept[name], tensor) for name, tensor in model.normality.items())
+        assert {k: v.shape for k, v in kept.tensors.items()} == {k: v.shape for k, v in model.normality.items()}
+        assert all(torch.equal(kept.tensors[name], tensor) for name, tensor in model.normality.items())
         assert file.exists()
     finally:
         file.write_bytes(content)

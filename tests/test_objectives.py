@@ -1,16 +1,20 @@
 """What objectives look at, and what they leave alone."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
 import torch
 
-from gargalo import functional, methods  # noqa: F401  (methods registers them)
-from gargalo.model import Batch
+from gargalo import checkpoint, functional, objectives
+from gargalo.distributions import DiagonalGaussian
+from gargalo.functional import log_mean_exp
+from gargalo.model import Batch, LatentModel, Output
 from gargalo.registry import method
 from gargalo.spec import DataSpec
 from gargalo.training import seeded
 
+VECTOR = DataSpec("vector", (6,), likelihood="gaussian:std=1.0")
 SHAPES = {"image": (1, 12, 8), "vector": (40,)}
 
 
@@ -88,3 +92,102 @@ def test_edges_to_tell_are_those_of_the_example_and_not_of_its_views():
 def test_a_contrastive_autoencoder_refuses_weights_that_cannot_be(wrong):
     with pytest.raises(ValueError, match="at least 0"):
         task("contrastive_autoencoder", "image", **wrong)
+
+
+def weights_of(x, samples, seed=0):
+    """A model whose likelihood is known: z and x normal, x = z + noise, under a poor posterior."""
+    with seeded(seed):
+        z = 0.5 * x + torch.randn(samples, len(x))
+    log = lambda value, mean, std: torch.distributions.Normal(mean, std).log_prob(value)  # noqa: E731
+    return log(x, z, 1.0) + log(z, 0.0, 1.0) - log(z, 0.5 * x, 1.0)
+
+
+class Known(torch.nn.Module):
+    """Gives the objective those weights."""
+
+    def __init__(self, x):
+        super().__init__()
+        self.x = x
+
+    def forward(self, batch, samples=1, noise=None):
+        log_w = weights_of(self.x, samples).flatten()
+        q = DiagonalGaussian(torch.zeros(len(log_w), 1), torch.zeros(len(log_w), 1))
+        return Output(q, None, None, q.mean, -log_w, -log_w, log_w * 0, log_w * 0)
+
+
+def test_bounds_of_the_importance_weighted_family_stand_in_their_order_below_the_likelihood():
+    x = torch.linspace(-2, 2, 400)
+    exact = float(torch.distributions.Normal(0.0, 2**0.5).log_prob(x).mean())
+    batch = Batch(x[:, None], x[:, None])
+    iw = objectives.ImportanceWeighted
+    found = [-float(objective(Known(x), batch).total) for objective in (iw(1), iw(8, 8, elbo=0.3), iw(8, 8), iw(64))]
+    assert found == sorted(found)
+    assert found[0] < exact - 0.05
+    assert exact - 0.02 < found[-1] < exact + 0.01
+    half = objectives.PartiallyImportanceWeighted(8, 8)
+    assert -float(half(Known(x), batch, "encoder").total) == pytest.approx(found[2])
+    assert -float(half(Known(x), batch, "decoder").total) == pytest.approx(found[3])
+
+
+def test_the_critic_of_an_adversarial_autoencoder_learns():
+    """Codes that are far from the prior: within a few steps the critic knows them, and says how often."""
+    with seeded(0):
+        model, objective = checkpoint.build({"method": "aae", "arguments": {"latent_dim": 2}, "spec": VECTOR.to_json()})
+        x = 5 + torch.rand(64, 6)
+        optimizer = torch.optim.Adam(objective.parameters_of("critic", model), lr=1e-2)
+        first = float(objective(model, Batch(x, x), "critic").terms["critic"])
+        for _ in range(60):
+            result = objective(model, Batch(x, x), "critic")
+            optimizer.zero_grad()
+            result.total.backward()
+            optimizer.step()
+    assert float(result.terms["critic"]) > max(0.9, first)
+
+
+def test_players_move_their_own_parts_alone():
+    for name in ("aae", "factor_vae", "vae_gan", "piwae"):
+        with seeded(0):
+            config = {"method": name, "arguments": {}, "spec": VECTOR.to_json()}
+            model, objective = checkpoint.build(config)
+        groups = [{id(p) for p in objective.parameters_of(player, model)} for player in objective.players]
+        assert all(not a & b for a, b in itertools.combinations(groups, 2))
+
+
+def test_a_point_has_no_bound():
+    with seeded(0):
+        model, _ = checkpoint.build({"method": "autoencoder", "arguments": {}, "spec": VECTOR.to_json()})
+    x = torch.rand(3, 6)
+    with pytest.raises(TypeError, match="with a density"):
+        objectives.ELBO()(model, Batch(x, x))
+    with pytest.raises(TypeError, match="needs a DiagonalGaussian"):
+        objectives.BetaTC(2.0)(model, Batch(x, x))
+
+
+def test_hamiltonian_steps_leave_the_bound_a_bound():
+    """Whatever way momentum takes, the mean of the weights is the likelihood: more samples, same limit."""
+    with seeded(0):
+        options = {"latent_dim": 2, "steps": 3, "step_size": 0.1}
+        model, _ = checkpoint.build({"method": "hvae", "arguments": options, "spec": VECTOR.to_json()})
+        twin = LatentModel(model.encoder, model.bottleneck, model.decoder, model.prior, model.likelihood)
+        x = torch.rand(4, 6)
+        found = []
+        for net in (model.eval(), twin.eval()):
+            with torch.no_grad():
+                out = net(Batch(x, x), samples=20_000)
+            found.append(log_mean_exp((out.log_p - out.log_q - out.nll).view(-1, 4)))
+    torch.testing.assert_close(found[0], found[1], atol=0.05, rtol=0.01)
+
+
+def test_riemannian_steps_leave_the_bound_a_bound():
+    with seeded(0):
+        options = {"latent_dim": 2, "steps": 2, "step_size": 0.05}
+        model, _ = checkpoint.build({"method": "rhvae", "arguments": options, "spec": VECTOR.to_json()})
+        x = torch.rand(4, 6)
+        model.train()(Batch(x, x))  # remembers a metric
+        twin = LatentModel(model.encoder, model.bottleneck, model.decoder, model.prior, model.likelihood)
+        found = []
+        for net in (model.eval(), twin.eval()):
+            with torch.no_grad():
+                out = net(Batch(x, x), samples=20_000)
+            found.append(log_mean_exp((out.log_p - out.log_q - out.nll).view(-1, 4)))
+    torch.testing.assert_close(found[0], found[1], atol=0.05, rtol=0.01)

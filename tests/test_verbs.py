@@ -146,7 +146,7 @@ def test_many_pictures_are_decoded_in_bfloat16_only_where_it_cannot_be_seen(digi
 def test_a_decoder_that_bfloat16_would_change_stays_in_float32(digits_model):
     net = digits_model.net
     assert acceleration.quick_decoder(net, 0.0, 0) is net
-    assert isinstance(acceleration.QuickDecoder(net).decode(torch.zeros(2, net.prior.latent_dim)).mode, torch.Tensor)
+    assert isinstance(acceleration.QuickDecoder(net).decode(torch.zeros(2, *net.prior.shape)).mode, torch.Tensor)
 
 
 def test_what_is_lost_is_told_beside_pca(digits_model):

@@ -22,7 +22,7 @@ def model_of(parts: Any, bottleneck: Any, likelihood: Any, latent_dim: int = 16)
 def lesson() -> tuple[Any, Any]:
     from gargalo import bottlenecks, likelihoods, objectives
 
-    return model_of(shapes.lesson(), bottlenecks.Point(), likelihoods.Bernoulli()), objectives.Reconstruction()
+    return model_of(shapes.lesson(), bottlenecks.Point(1), likelihoods.Bernoulli()), objectives.Reconstruction()
 
 
 def dense() -> tuple[Any, Any]:
@@ -57,7 +57,7 @@ def squared_error() -> Any:
 def variational(parts: Any, likelihood: Any, latent_dim: int = 16) -> tuple[Any, Any]:
     from gargalo import bottlenecks, objectives
 
-    return model_of(parts, bottlenecks.Gaussian(), likelihood, latent_dim), objectives.ELBO()
+    return model_of(parts, bottlenecks.Gaussian(latent_dim), likelihood, latent_dim), objectives.ELBO()
 
 
 def restorer(net: Any) -> tuple[Any, Any]:
@@ -65,7 +65,7 @@ def restorer(net: Any) -> tuple[Any, Any]:
 
     from gargalo import bottlenecks, likelihoods, objectives
 
-    model = model_of((nn.Identity(), net), bottlenecks.Point(), likelihoods.Gaussian(1.0))
+    model = model_of((nn.Identity(), net), bottlenecks.Point(1), likelihoods.Gaussian(1.0))
     return model, objectives.Reconstruction()
 
 

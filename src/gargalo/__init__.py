@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from gargalo.spec import DataSpec
     from gargalo.verbs.about import available, compare, doctor, evaluate, show
     from gargalo.verbs.collection import Copies, duplicates, neighbors
+    from gargalo.verbs.diagnose import Finding, diagnose
     from gargalo.verbs.latent import decode, embed, interpolate, project, reconstruct, sample
+    from gargalo.verbs.prior import fit_prior
     from gargalo.verbs.score import Scores, heat_map, score
     from gargalo.verbs.train import resume, train
     from gargalo.verbs.traverse import direction, traverse
@@ -29,6 +31,7 @@ __all__ = [
     "Copies",
     "DataError",
     "DataSpec",
+    "Finding",
     "GargaloError",
     "OutOfDomainWarning",
     "Scores",
@@ -37,11 +40,13 @@ __all__ = [
     "available",
     "compare",
     "decode",
+    "diagnose",
     "direction",
     "doctor",
     "duplicates",
     "embed",
     "evaluate",
+    "fit_prior",
     "heat_map",
     "interpolate",
     "load",
@@ -65,7 +70,9 @@ _HOMES = {
     "gargalo.spec": ("DataSpec",),
     "gargalo.verbs.about": ("available", "compare", "doctor", "evaluate", "show"),
     "gargalo.verbs.collection": ("Copies", "duplicates", "neighbors"),
+    "gargalo.verbs.diagnose": ("Finding", "diagnose"),
     "gargalo.verbs.latent": ("decode", "embed", "interpolate", "project", "reconstruct", "sample"),
+    "gargalo.verbs.prior": ("fit_prior",),
     "gargalo.verbs.score": ("Scores", "heat_map", "score"),
     "gargalo.verbs.train": ("resume", "train"),
     "gargalo.verbs.traverse": ("direction", "traverse"),

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -93,9 +93,7 @@ def quick_decoder(model: LatentModel, tolerance: float, classes: int) -> LatentM
     device = next(model.parameters()).device
     if not uses_bfloat16(device, "auto"):
         return model
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):  # nobody else's random numbers change
-        shape = model.prior.sample(1).shape[1:]  # type: ignore[operator]
-    z = torch.randn(PROBES, *shape, generator=torch.Generator().manual_seed(0)).to(device)
+    z = torch.randn(PROBES, *cast(Any, model.prior).shape, generator=torch.Generator().manual_seed(0)).to(device)
     labels = torch.arange(PROBES, device=device) % classes if model.conditional else None
     quick = QuickDecoder(model)
     with torch.no_grad():
@@ -114,6 +112,9 @@ def may_gain_from_compiling(model: nn.Module) -> bool:
 
 def compiled(module: nn.Module) -> Any:
     """The module as one compiled graph that draws the same random numbers as the module itself."""
+    from torch._dynamo import config as dynamo_config  # a second to import
+
+    dynamo_config.trace_autograd_ops = True  # for penalties on gradients; torch leaves it off
     return torch.compile(module, options={"fallback_random": True})
 
 

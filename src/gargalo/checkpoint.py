@@ -1,6 +1,7 @@
 """Run folders: written so that a crash at any moment loses nothing, read so that a damaged file is never believed.
 
     run/checkpoints/step-000001200/   config.json, model.safetensors, state.safetensors; the two newest are kept
+    run/prior.safetensors             a prior that was fitted to the codes afterwards
     run/normality.safetensors         what the training data look like, to tell what does not
     run/metrics.jsonl                 one line an evaluation
     run/lock                          held by the process that writes
@@ -13,6 +14,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -20,23 +22,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from gargalo import acceleration
 from gargalo import methods as _  # noqa: F401  (registers the names that a config may hold)
 from gargalo.errors import CheckpointError
 from gargalo.model import LatentModel
 from gargalo.objectives import Objective
-from gargalo.registry import method
+from gargalo.registry import method, prior
 from gargalo.spec import DataSpec
 
 FORMAT = 1
 KEEP = 2
+PRIOR = "prior.safetensors"  # beside the checkpoints, see `gargalo.verbs.prior`
 NORMALITY = "normality.safetensors"  # beside the checkpoints, see `gargalo.evaluation.normality`
 MAX_CONFIG_BYTES = 4 << 20
 migrations: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}  # from a format to the next
@@ -61,7 +64,13 @@ class TrainedModel:
 
     @property
     def latent_dim(self) -> int:
-        return self.config["arguments"]["latent_dim"]
+        """Numbers in a code, as `embed` gives it and `decode` takes it."""
+        return math.prod(cast(Any, self.net.prior).shape)
+
+    @property
+    def code_numbers(self) -> int:
+        """Numbers that say which code it is: of vectors from code books, one each."""
+        return len(getattr(self.net.bottleneck, "sizes", range(self.latent_dim)))
 
     @property
     def corruption(self) -> str:
@@ -74,14 +83,15 @@ class TrainedModel:
     @cached_property
     def quick(self) -> LatentModel | acceleration.QuickDecoder:
         """What decodes many codes: in bfloat16 where no pixel moves by more than one of 255 steps."""
-        if not self.spec.is_pixels:
+        if not self.spec.is_pixels or getattr(self.net.likelihood, "sequential", False):
             return self.net
         return acceleration.quick_decoder(self.net, 1 / 255, self.spec.num_classes)
 
     @cached_property
     def normality(self) -> dict[str, Tensor] | None:
         """What the run folder keeps of what its training data look like."""
-        return None if self.path is None else kept(self.path, NORMALITY, self.config)
+        found = None if self.path is None else kept(self.path, NORMALITY, self.config)
+        return None if found is None else found.tensors
 
     def to(self, device: str | torch.device) -> TrainedModel:
         """The same on another device; nothing that was made for speed on this one is taken along."""
@@ -129,6 +139,19 @@ def save(run: Path, config: dict[str, Any], weights: dict[str, Tensor], state: d
     return final
 
 
+def save_model(run: Path, model: TrainedModel) -> None:
+    """Writes a trained model as a checkpoint, with the prior that was fitted to its codes."""
+    config = model.config
+    save(run, config, own_weights(model), {}, config["progress"]["step"])
+    if "prior" in config:
+        keep_prior(run, model, read(run)[0])
+
+
+def keep_prior(run: Path, model: TrainedModel, config: dict[str, Any]) -> None:
+    """Writes the fitted prior of a model beside the checkpoint that ``config`` is of."""
+    keep(run, PRIOR, model.net.prior.state_dict(), config, note=model.config["prior"])
+
+
 def read(path: Path) -> tuple[dict[str, Any], Path]:
     """The config and folder of the newest checkpoint that is whole: of a run, or of one checkpoint folder.
 
@@ -167,17 +190,45 @@ def load(path: str | Path, *, device: str = "cpu") -> TrainedModel:
         with torch.device("meta"):  # costs nothing, whatever sizes a hostile config asks for
             expected = build(config)[0].state_dict()
         _compare(file, expected)
-        model = assemble(config, load_file(file), Path(path))
+        model = with_kept_prior(assemble(config, load_file(file), Path(path)))
     except (ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(f"{folder} cannot be loaded: {error}") from error
     acceleration.keep_freed_memory()
     return model.to(device)
 
 
-def keep(run: Path, name: str, tensors: dict[str, Tensor], config: dict[str, Any]) -> None:
-    """Writes tensors that belong to a config's weights beside the checkpoints, whole or not at all."""
+def with_kept_prior(model: TrainedModel) -> TrainedModel:
+    """The model with the prior that was fitted to its codes afterwards, where its folder has one."""
+    found = None if model.path is None else kept(model.path, PRIOR, model.config)
+    if found is None:
+        return model
+    with torch.device("meta"):
+        expected = prior.select(found.note)(model.net, model.spec).state_dict()
+    if {k: t.shape for k, t in expected.items()} != {k: t.shape for k, t in found.tensors.items()}:
+        raise CheckpointError(f"{model.path}/{PRIOR} does not hold a prior {found.note!r} for this model.")
+    fitted: nn.Module = prior.select(found.note)(model.net, model.spec)
+    fitted.load_state_dict(found.tensors)
+    return replace_prior(model, fitted, found.note)
+
+
+def replace_prior(model: TrainedModel, fitted: nn.Module, name: str) -> TrainedModel:
+    """The same model with another prior, in place."""
+    model.net.prior = fitted.eval().requires_grad_(False)
+    model.config["prior"] = name
+    return model
+
+
+def own_weights(model: TrainedModel) -> dict[str, Tensor]:
+    """Of the model as its method makes it: without a prior that was fitted afterwards."""
+    weights = model.net.state_dict()
+    return {name: t for name, t in weights.items() if "prior" not in model.config or not name.startswith("prior.")}
+
+
+def keep(run: Path, name: str, tensors: dict[str, Tensor], config: dict[str, Any], note: str = "") -> None:
+    """Writes tensors that belong to a config's weights, and a ``note`` on them, beside the checkpoints, whole or not at
+    all."""
     tensors = {key: tensor.contiguous() for key, tensor in tensors.items()}
-    marks = {"weights": config["sha256"]["model.safetensors"], "sha256": _tensors_digest(tensors)}
+    marks = {"weights": config["sha256"]["model.safetensors"], "sha256": _tensors_digest(tensors, note), "note": note}
     temporary = run / f"{name}.tmp"
     save_file(tensors, temporary, metadata=marks)
     _sync(temporary)
@@ -185,7 +236,14 @@ def keep(run: Path, name: str, tensors: dict[str, Tensor], config: dict[str, Any
     _sync(run)
 
 
-def kept(run: Path, name: str, config: dict[str, Any]) -> dict[str, Tensor] | None:
+class Kept(NamedTuple):
+    """What lies beside the checkpoints."""
+
+    tensors: dict[str, Tensor]
+    note: str
+
+
+def kept(run: Path, name: str, config: dict[str, Any]) -> Kept | None:
     """What `keep` wrote; None where it is not there, damaged, or belongs to other weights: it can be made again."""
     try:
         with safe_open(run / name, "pt") as file:
@@ -193,9 +251,9 @@ def kept(run: Path, name: str, config: dict[str, Any]) -> dict[str, Tensor] | No
             tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118  (else mapped)
     except (OSError, SafetensorError):
         return None
-    if marks.get("weights") != config["sha256"]["model.safetensors"] or marks.get("sha256") != _tensors_digest(tensors):
-        return None
-    return tensors
+    note = marks.get("note", "")
+    whole = marks.get("sha256") == _tensors_digest(tensors, note)
+    return Kept(tensors, note) if whole and marks.get("weights") == config["sha256"]["model.safetensors"] else None
 
 
 def started(run: Path) -> bool:
@@ -278,8 +336,8 @@ def _digest(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def _tensors_digest(tensors: dict[str, Tensor]) -> str:
-    found = hashlib.sha256()
+def _tensors_digest(tensors: dict[str, Tensor], note: str) -> str:
+    found = hashlib.sha256(note.encode())
     for name in sorted(tensors):
         found.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}\n".encode())
         found.update(tensors[name].contiguous().flatten().view(torch.uint8).numpy().tobytes())

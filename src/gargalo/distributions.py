@@ -9,6 +9,7 @@ event, in nats, shape ``[N]``, and computed in float32 whatever the networks run
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -87,6 +88,50 @@ class Point:
 
     def repeat(self, k: int) -> Point:
         return Point(tile(self.value, k))
+
+
+@dataclass(frozen=True)
+class Flowed:
+    """A Gaussian carried through ``flow``: ``(z, context)`` to the new z and the step's log-determinant ``[N]``."""
+
+    base: DiagonalGaussian
+    flow: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+    context: Tensor  # [N, ...]
+
+    @property
+    def mode(self) -> Tensor:
+        """Where the Gaussian's mean lands. The true mode may lie elsewhere; nobody knows where."""
+        return self.flow(self.base.mean, self.context)[0]
+
+    def draw(self, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        z, log_q = self.base.draw(noise)
+        z, log_det = self.flow(z, self.context)
+        return z, log_q - log_det
+
+    def repeat(self, k: int) -> Flowed:
+        return Flowed(self.base.repeat(k), self.flow, tile(self.context, k))
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Vectors of a code book in the place of ``features``: a posterior without doubt (van den Oord et al. 2017)."""
+
+    features: Tensor  # [N, P, D]
+    vectors: Tensor  # [N, P, D]
+    indices: Tensor  # [N, P] or, of several code books, [N, P, L]
+    num_codes: int  # in a book
+
+    @property
+    def mode(self) -> Tensor:
+        return self.vectors.flatten(1)
+
+    def draw(self, noise: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The vectors, behind which gradients go on to the features (Bengio et al. 2013); their chance is 1."""
+        z = self.features + (self.vectors - self.features).detach()
+        return z.flatten(1), z.new_zeros(len(z))
+
+    def repeat(self, k: int) -> Codes:
+        return Codes(tile(self.features, k), tile(self.vectors, k), tile(self.indices, k), self.num_codes)
 
 
 @dataclass(frozen=True)

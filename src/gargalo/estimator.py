@@ -28,6 +28,7 @@ from gargalo.training import Settings, TrainState, seeded
 from gargalo.verbs import latent
 from gargalo.verbs._arrays import SIZES
 from gargalo.verbs.likelihood import log_likelihood
+from gargalo.verbs.prior import fit_suggested
 
 FLOATS: Any = np.float64, np.float32  # what is taken as it is; all else becomes the first of them
 PIXELS: Any = *FLOATS, np.uint8
@@ -213,7 +214,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         with checkpoint.locked(run):
             if checkpoint.started(run):
                 raise CheckpointError(f"{run} holds a run already. Give another folder.")
-            checkpoint.save(run, config, self.model_.net.state_dict(), {}, config["progress"]["step"])
+            checkpoint.save_model(run, self.model_)
 
     @property
     def _n_features_out(self) -> int:
@@ -312,7 +313,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if "_training" in self.__dict__:
             state.restore(*self._training)
             return state
-        weights = self.model_.net.state_dict()
+        weights = checkpoint.own_weights(self.model_)
         for model in (state.learner.model, state.average, state.best):
             model.load_state_dict(weights)
         state.step = fitting.start
@@ -335,6 +336,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         config = fitting.config | {"plan": dataclasses.asdict(state.plan), "progress": state.counters()}
         with seeded(0):
             self.model_ = checkpoint.assemble(config, state.average.cpu().state_dict())
+        fit_suggested(self.model_, fitting.source, fitting.rows, fitting.settings.seed)
 
     def _bounds(self, values: Array, numbers: Any) -> Array:
         inputs = self._layout.enter(values, self.model_.spec.shape)

@@ -36,6 +36,7 @@ COMPILE_FROM = 120.0  # seconds of a run: compiling takes about ten of them
 THREADS_GAIN = 1.05  # times as fast, or else one thread takes the steps: it suffers least from other programs
 COMPILE_GAIN = 1.02  # times as fast, before compiled steps are taken: once tried, the compiling is paid for
 TRIAL, TURNS = 1.2, 3  # seconds for each contender, in so many turns, as a machine's speed drifts
+PRIMED = 1024  # examples that a fresh model sees, where parts of it start from data
 STEPS, EPOCHS = 12_000, (10, 300)  # of a run whose budget nobody named
 
 
@@ -137,6 +138,7 @@ class Fitting:
     def new_state(self, total_steps: int, plan: Plan | None = None) -> TrainState:
         with seeded(derive(self.settings.seed, "weights")):
             model, objective = checkpoint.build(self.config)
+            model.prime(next(dataclasses.replace(self.feed, batch_size=min(PRIMED, len(self.rows))).batches()))
         return TrainState(model, objective, self.settings, total_steps, plan)
 
     def begin(self) -> TrainState:

@@ -16,6 +16,12 @@ def standard_normal_kl(q: DiagonalGaussian) -> Tensor:
     return 0.5 * (q.mean.square() + q.log_var.exp() - 1 - q.log_var)
 
 
+def gaussian_kl(q: DiagonalGaussian, p: DiagonalGaussian) -> Tensor:
+    """KL(q || p) of each dimension, exact."""
+    gap = q.log_var - p.log_var
+    return 0.5 * ((q.mean - p.mean).square() * (-p.log_var).exp() + gap.exp() - 1 - gap)
+
+
 def standard_normal_log_prob(z: Tensor) -> Tensor:
     """log N(z; 0, I), ``[N]``."""
     return -0.5 * sum_event(z.square() + math.log(2 * math.pi))
@@ -48,6 +54,24 @@ def ssim(x: Tensor, y: Tensor, peak: float = 1.0) -> Tensor:
     Gaussian window of sigma 1.5, population covariance, a border of half a window left out; where a picture is
     smaller than the window, the window shrinks to fit.
     """
+    return _similarity(x, y, peak)[0]
+
+
+def ms_ssim(x: Tensor, y: Tensor, scales: int) -> Tensor:
+    """The same on pictures halved again and again, ``[N]`` (Wang et al. 2003); fewer scales where a side would get
+    shorter than 4 pixels."""
+    weights = torch.tensor([0.0448, 0.2856, 0.3001, 0.2363, 0.1333])[:scales]
+    weights = weights[: max(1, int(math.log2(min(x.shape[-2:]) / 4)) + 1)].to(x.device)
+    found: list[Tensor] = []
+    for last in [False] * (len(weights) - 1) + [True]:
+        whole, structure = _similarity(x, y, 1.0)
+        found.append((whole if last else structure).clamp(min=1e-4))
+        x, y = F.avg_pool2d(x, 2), F.avg_pool2d(y, 2)
+    return (torch.stack(found, 1).log() * (weights / weights.sum())).sum(1).exp()
+
+
+def _similarity(x: Tensor, y: Tensor, peak: float) -> tuple[Tensor, Tensor]:
+    """Structural similarity, and that without its part for brightness, ``[N]`` each."""
     radius = min(5, (min(x.shape[-2:]) - 1) // 2)
     rows, columns = (_windows(size, 1.5, radius, x)[radius : size - radius] for size in x.shape[-2:])
 
@@ -60,7 +84,7 @@ def ssim(x: Tensor, y: Tensor, peak: float = 1.0) -> Tensor:
     c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
     luminance = (2 * mean_x * mean_y + c1) / (mean_x.square() + mean_y.square() + c1)
     structure = (2 * covariance + c2) / (var_x + var_y + c2)
-    return (luminance * structure).flatten(1).mean(1)
+    return (luminance * structure).flatten(1).mean(1), structure.flatten(1).mean(1)
 
 
 def spectrum(x: Tensor, bands: int) -> Tensor:
@@ -153,3 +177,75 @@ def nt_xent(a: Tensor, b: Tensor, temperature: float) -> Tensor:
     itself = torch.eye(len(rows), dtype=torch.bool, device=rows.device)
     partner = torch.arange(len(rows), device=rows.device).roll(len(a))
     return F.cross_entropy(likeness.masked_fill(itself, -math.inf), partner, reduction="none")
+
+
+def log_densities(z: Tensor, q: DiagonalGaussian) -> Tensor:
+    """log q_k(z_n) of every row of z under every row of q, ``[N, K]``, by products of matrices."""
+    weight = (-q.log_var).exp()
+    squared = z.square() @ weight.T - 2 * z @ (q.mean * weight).T + (q.mean.square() * weight).sum(1)
+    return -0.5 * (squared + (q.log_var + math.log(2 * math.pi)).sum(1))
+
+
+def aggregate_log_density(q: DiagonalGaussian, z: Tensor, dataset_size: int) -> tuple[Tensor, Tensor]:
+    """Estimates of log q(z) and of log of the product of all q(z_j), ``[N]`` each, from a batch (Chen et al. 2018).
+
+    z is drawn from q, row by row; q(z) is the mean posterior of all ``dataset_size`` examples. A row's own posterior
+    counts once, as it would in the whole sum, the others of the batch stand for all the rest. (In the authors' code the
+    own row's weight lands in the first column, whichever row it is.)
+    """
+    n = len(z)
+    dataset_size = max(dataset_size, n)
+    gap = z[:, None] - q.mean  # [N, N, D]
+    each = -0.5 * (gap.square() * (-q.log_var).exp() + q.log_var + math.log(2 * math.pi))
+    own = torch.eye(n, dtype=torch.bool, device=z.device)
+    others = math.log((dataset_size - 1) / dataset_size / (n - 1)) if n > 1 else -math.inf
+    weight = torch.where(own, -math.log(dataset_size) if n > 1 else 0.0, others)
+    whole = (each.sum(2) + weight).logsumexp(1)
+    return whole, (each + weight[..., None]).logsumexp(1).sum(1)
+
+
+def mmd(a: Tensor, b: Tensor) -> Tensor:
+    """Squared maximum mean discrepancy of two sets of rows, without bias (Gretton et al. 2012).
+
+    The kernel is a sum of inverse multiquadrics of seven widths around that of N(0, I) (Tolstikhin et al. 2018).
+    """
+    scales = 2 * a.shape[1] * torch.tensor([0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0], device=a.device)
+
+    def kernel(x: Tensor, y: Tensor) -> Tensor:
+        squared = x.square().sum(1)[:, None] + y.square().sum(1) - 2 * x @ y.T
+        return (scales / (scales + squared.clamp(min=0)[..., None])).sum(2)
+
+    def among(x: Tensor) -> Tensor:
+        return (kernel(x, x).sum() - len(scales) * len(x)) / (len(x) * (len(x) - 1))
+
+    return among(a) + among(b) - 2 * kernel(a, b).mean()
+
+
+def sliced_wasserstein(a: Tensor, b: Tensor, directions: int) -> Tensor:
+    """Mean squared Wasserstein distance of two sets of as many rows along random directions (Kolouri et al. 2019)."""
+    lines = F.normalize(torch.randn(a.shape[1], directions, device=a.device), dim=0)
+    return ((a @ lines).sort(0).values - (b @ lines).sort(0).values).square().mean()
+
+
+def covariance(x: Tensor) -> Tensor:
+    """Of rows ``[N, D]``: ``[D, D]``, with 1/N."""
+    centered = x - x.mean(0)
+    return centered.T @ centered / len(x)
+
+
+def jacobian_norm(outputs: Tensor, inputs: Tensor) -> Tensor:
+    """The squared Frobenius norm of each row's Jacobian, ``[N]``, estimated along one random direction without bias
+    (Hutchinson 1990). Rows of the outputs must depend on their own inputs alone."""
+    (along,) = torch.autograd.grad(outputs, inputs, torch.randn_like(outputs), create_graph=True)
+    return along.square().flatten(1).sum(1)
+
+
+def perplexity(indices: Tensor, num_codes: int) -> Tensor:
+    """Of code numbers: how many would be in use if they were all used alike; of several code books ``[N, P, L]``, the
+    mean."""
+    books = indices.flatten(0, 1) if indices.dim() == 3 else indices.flatten()[:, None]  # [N P, L]
+    number = books.shape[1]
+    rows = (books + num_codes * torch.arange(number, device=books.device)).flatten()
+    one = torch.full(rows.shape, 1 / len(books), device=books.device)
+    share = torch.zeros(number * num_codes, device=books.device).index_add(0, rows, one).view(number, num_codes)
+    return (-torch.xlogy(share, share).sum(1)).exp().mean()

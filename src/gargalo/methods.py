@@ -7,36 +7,64 @@ checkpoint. The first line of the docstring is its description.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from math import prod
+from typing import Any, Literal
 
 from torch import nn
 
-from gargalo import bottlenecks, likelihoods, networks, objectives, priors
+from gargalo import adversarial, bottlenecks, functional, objectives, priors
+from gargalo.assembly import (
+    build,
+    code_model,
+    dense_hierarchy,
+    gaussian_model,
+    picture_hierarchy,
+    point_model,
+)
+from gargalo.hamiltonian import Hamiltonian, Riemannian
 from gargalo.model import LatentModel
-from gargalo.networks.conditioned import ConditionedDecoder, ConditionedEncoder
 from gargalo.objectives import Objective
-from gargalo.registry import augmentation, corruption, likelihood, method, network
+from gargalo.registry import augmentation, corruption, method
 from gargalo.spec import DataSpec
 
-__all__ = ["likelihoods", "networks"]  # imported so that their names are registered
+Made = tuple[LatentModel, Objective]
 
-MAX_LATENT = 1 << 16
+# ---- Reconstruction ------------------------------------------------------------------------------------------------
 
 
 @method
-def autoencoder(spec: DataSpec, *, latent_dim: int = 32) -> tuple[LatentModel, Objective]:
+def autoencoder(spec: DataSpec, *, latent_dim: int = 32) -> Made:
     """Plain autoencoder (Hinton and Salakhutdinov 2006)."""
     return point_model(spec, latent_dim), objectives.Reconstruction()
 
 
 @method
-def sparse_autoencoder(spec: DataSpec, *, latent_dim: int = 32, sparsity: float = 0.1) -> tuple[LatentModel, Objective]:
+def sparse_autoencoder(spec: DataSpec, *, latent_dim: int = 32, sparsity: float = 0.1) -> Made:
     """Autoencoder with an L1 penalty on the code (Ng 2011)."""
     return point_model(spec, latent_dim), objectives.Reconstruction(sparsity)
 
 
 @method
-def masked_autoencoder(spec: DataSpec, *, latent_dim: int = 32, mask: str = "patches") -> tuple[LatentModel, Objective]:
+def contractive_autoencoder(spec: DataSpec, *, latent_dim: int = 32, contraction: float = 0.1) -> Made:
+    """Autoencoder whose codes move little when inputs do (Rifai et al. 2011)."""
+    return point_model(spec, latent_dim), objectives.Contractive(contraction)
+
+
+@method
+def rae_l2(spec: DataSpec, *, latent_dim: int = 16, embedding: float = 0.1, decay: float = 1e-3) -> Made:
+    """Regularized autoencoder: small codes, a decoder with small weights, a prior fitted after (Ghosh et al. 2020)."""
+    return point_model(spec, latent_dim), objectives.Regularized(embedding, decay=decay)
+
+
+@method
+def rae_gp(spec: DataSpec, *, latent_dim: int = 16, embedding: float = 0.1, gradient: float = 0.1) -> Made:
+    """Regularized autoencoder: small codes, a decoder with small slopes, a prior fitted after (Ghosh et al. 2020)."""
+    return point_model(spec, latent_dim), objectives.Regularized(embedding, gradient=gradient)
+
+
+@method
+def masked_autoencoder(spec: DataSpec, *, latent_dim: int = 32, mask: str = "patches") -> Made:
     """Autoencoder that sees a part of each example in training and decodes all of it (He et al. 2022)."""
     return point_model(spec, latent_dim), objectives.Masked(corruption.select(mask))
 
@@ -50,7 +78,7 @@ def contrastive_autoencoder(
     edges: float = 3000.0,
     temperature: float = 0.1,
     views: str = "views",
-) -> tuple[LatentModel, Objective]:
+) -> Made:
     """Autoencoder whose codes find two views of one example among others and tell its edges: for features.
 
     After Chen et al. 2020 and Wei et al. 2022.
@@ -62,24 +90,17 @@ def contrastive_autoencoder(
     return point_model(spec, latent_dim), objective
 
 
+# ---- Variational ---------------------------------------------------------------------------------------------------
+
+
 @method
-def vae(
-    spec: DataSpec, *, latent_dim: int = 16, free_nats: float = 0.0, kl_warmup: int = 0
-) -> tuple[LatentModel, Objective]:
+def vae(spec: DataSpec, *, latent_dim: int = 16, free_nats: float = 0.0, kl_warmup: int = 0) -> Made:
     """Variational autoencoder (Kingma and Welling 2014)."""
     return gaussian_model(spec, latent_dim), objectives.ELBO(1.0, free_nats, kl_warmup)
 
 
 @method
-def beta_vae(
-    spec: DataSpec, *, latent_dim: int = 16, beta: float = 4.0, kl_warmup: int = 0
-) -> tuple[LatentModel, Objective]:
-    """VAE whose KL weighs beta times as much (Higgins et al. 2017)."""
-    return gaussian_model(spec, latent_dim), objectives.ELBO(beta, warmup=kl_warmup)
-
-
-@method
-def cvae(spec: DataSpec, *, latent_dim: int = 16) -> tuple[LatentModel, Objective]:
+def cvae(spec: DataSpec, *, latent_dim: int = 16) -> Made:
     """Conditional VAE: the label is given, the code holds the rest (Sohn et al. 2015)."""
     if not spec.num_classes:
         raise ValueError(
@@ -88,34 +109,276 @@ def cvae(spec: DataSpec, *, latent_dim: int = 16) -> tuple[LatentModel, Objectiv
     return gaussian_model(spec, latent_dim, conditional=True), objectives.ELBO()
 
 
-def point_model(spec: DataSpec, latent_dim: int) -> LatentModel:
-    """A deterministic code. The prior is there to be replaced: codes of a plain autoencoder do not follow it."""
-    return _model(spec, latent_dim, bottlenecks.Point())
+@method
+def sigma_vae(spec: DataSpec, *, latent_dim: int = 16) -> Made:
+    """VAE of Gaussian values whose variance is the best there is for each batch (Rybkin et al. 2021)."""
+    return gaussian_model(replace(spec, likelihood="gaussian:std=optimal"), latent_dim), objectives.ELBO()
 
 
-def gaussian_model(spec: DataSpec, latent_dim: int, conditional: bool = False) -> LatentModel:
-    """A diagonal Gaussian posterior and a standard normal prior."""
-    return _model(spec, latent_dim, bottlenecks.Gaussian(), conditional)
+@method
+def msssim_vae(spec: DataSpec, *, latent_dim: int = 16, weight: float = 200.0, scales: int = 3) -> Made:
+    """VAE that compares pictures by structural similarity on several scales (Snell et al. 2017)."""
+    return gaussian_model(
+        replace(spec, likelihood=f"ssim:weight={weight},scales={scales}"), latent_dim
+    ), objectives.ELBO()
 
 
-def _model(spec: DataSpec, latent_dim: int, bottleneck: Any, conditional: bool = False) -> LatentModel:
-    if not 1 <= latent_dim <= MAX_LATENT:
-        raise ValueError(f"latent_dim={latent_dim} must lie between 1 and {MAX_LATENT}.")
-    head = likelihood.select(spec.likelihood)(spec)
-    build = network.select(spec.network)
-    outputs = bottleneck.factor * latent_dim
-    if conditional:
-        encoder, decoder = _conditioned(spec, build, latent_dim, outputs, head.channels)
-    else:
-        encoder, decoder = build(spec, latent_dim, outputs, head.channels)
-    return LatentModel(encoder, bottleneck, decoder, priors.StandardNormal(latent_dim), head)
+@method
+def beta_vae(spec: DataSpec, *, latent_dim: int = 16, beta: float = 4.0, kl_warmup: int = 0) -> Made:
+    """VAE whose KL weighs beta times as much (Higgins et al. 2017)."""
+    return gaussian_model(spec, latent_dim), objectives.ELBO(beta, warmup=kl_warmup)
 
 
-def _conditioned(
-    spec: DataSpec, build: Any, latent_dim: int, outputs: int, channels: int
-) -> tuple[nn.Module, nn.Module]:
-    """A network built with room for one more channel of input and the label beside the code."""
-    extra = (1, *spec.input_shape[1:]) if spec.kind == "image" else (spec.num_classes,)
-    wider = replace(spec, input_shape=(spec.input_shape[0] + extra[0], *spec.input_shape[1:]))
-    encoder, decoder = build(wider, latent_dim + spec.num_classes, outputs, channels)
-    return ConditionedEncoder(encoder, spec.num_classes, extra), ConditionedDecoder(decoder, spec.num_classes)
+@method
+def annealed_vae(
+    spec: DataSpec, *, latent_dim: int = 16, gamma: float = 30.0, capacity: float = 25.0, steps: int = 10_000
+) -> Made:
+    """VAE whose KL is drawn to a capacity that grows in training (Burgess et al. 2018)."""
+    return gaussian_model(spec, latent_dim), objectives.Capacity(gamma, capacity, steps)
+
+
+@method
+def beta_tc_vae(spec: DataSpec, *, latent_dim: int = 16, beta: float = 6.0) -> Made:
+    """VAE whose total correlation weighs beta times as much (Chen et al. 2018)."""
+    return gaussian_model(spec, latent_dim), objectives.BetaTC(beta)
+
+
+@method
+def factor_vae(spec: DataSpec, *, latent_dim: int = 16, gamma: float = 10.0, critic_width: int = 256) -> Made:
+    """VAE whose total correlation, as told by a critic, is a penalty (Kim and Mnih 2018)."""
+    return gaussian_model(spec, latent_dim), adversarial.FactorTC(latent_dim, gamma, critic_width)
+
+
+@method
+def dip_vae(
+    spec: DataSpec,
+    *,
+    latent_dim: int = 16,
+    off_diagonal: float = 10.0,
+    diagonal: float = 100.0,
+    variant: Literal[1, 2] = 1,
+) -> Made:
+    """VAE whose codes are drawn to unit covariance (Kumar et al. 2018)."""
+    return gaussian_model(spec, latent_dim), objectives.DIP(off_diagonal, diagonal, variant)
+
+
+@method
+def info_vae(spec: DataSpec, *, latent_dim: int = 16, alpha: float = 0.5, weight: float = 500.0) -> Made:
+    """VAE whose codes as a set are drawn to the prior, while each has less of a KL (Zhao et al. 2019)."""
+    matched = objectives.Matched(alpha + weight - 1, functional.mmd, kl=1 - alpha)
+    return gaussian_model(spec, latent_dim), matched
+
+
+# ---- Tighter bounds ------------------------------------------------------------------------------------------------
+
+
+@method
+def iwae(spec: DataSpec, *, latent_dim: int = 16, samples: int = 10) -> Made:
+    """VAE with a tighter bound from several samples (Burda et al. 2016)."""
+    return gaussian_model(spec, latent_dim), objectives.ImportanceWeighted(samples)
+
+
+@method
+def miwae(spec: DataSpec, *, latent_dim: int = 16, samples: int = 8, groups: int = 8) -> Made:
+    """The mean of several importance-weighted bounds (Rainforth et al. 2018)."""
+    return gaussian_model(spec, latent_dim), objectives.ImportanceWeighted(samples, groups)
+
+
+@method
+def piwae(spec: DataSpec, *, latent_dim: int = 16, samples: int = 8, groups: int = 8) -> Made:
+    """An importance-weighted bound for the decoder, the mean of several for the encoder (Rainforth et al. 2018)."""
+    return gaussian_model(spec, latent_dim), objectives.PartiallyImportanceWeighted(samples, groups)
+
+
+@method
+def ciwae(spec: DataSpec, *, latent_dim: int = 16, samples: int = 10, elbo: float = 0.05) -> Made:
+    """Between the importance-weighted bound and the plain one (Rainforth et al. 2018)."""
+    return gaussian_model(spec, latent_dim), objectives.ImportanceWeighted(samples, elbo=elbo)
+
+
+# ---- Richer posteriors and priors ----------------------------------------------------------------------------------
+
+
+@method
+def vae_linear_flow(
+    spec: DataSpec, *, latent_dim: int = 16, flow: Literal["planar", "radial"] = "planar", length: int = 8
+) -> Made:
+    """VAE whose posterior goes through planar or radial flows (Rezende and Mohamed 2015)."""
+    bottleneck = partial(bottlenecks.LinearFlow, kind=flow, length=length)
+    return build(spec, latent_dim, bottleneck), objectives.ELBO()
+
+
+@method
+def vae_iaf(spec: DataSpec, *, latent_dim: int = 16, length: int = 2, width: int = 128) -> Made:
+    """VAE whose posterior goes through inverse autoregressive flows (Kingma et al. 2016)."""
+    bottleneck = partial(bottlenecks.AutoregressiveFlow, length=length, width=width)
+    return build(spec, latent_dim, bottleneck), objectives.ELBO()
+
+
+@method
+def hvae(
+    spec: DataSpec, *, latent_dim: int = 16, steps: int = 3, step_size: float = 0.05, temperature: float = 0.5
+) -> Made:
+    """Hamiltonian VAE: the posterior takes a few steps along the gradient of the target (Caterini et al. 2018)."""
+    options: dict[str, Any] = {"steps": steps, "step_size": step_size, "temperature": temperature}
+    return gaussian_model(spec, latent_dim, kind=Hamiltonian, **options), objectives.ELBO()
+
+
+@method
+def rhvae(
+    spec: DataSpec,
+    *,
+    latent_dim: int = 8,
+    steps: int = 1,
+    step_size: float = 0.01,
+    temperature: float = 0.5,
+    anchors: int = 256,
+    width: float = 1.0,
+    floor: float = 0.1,
+) -> Made:
+    """Riemannian Hamiltonian VAE: the same in a learned geometry (Chadebec et al. 2020)."""
+    metric = nn.Sequential(
+        nn.Flatten(), nn.Linear(prod(spec.input_shape), 128), nn.SiLU(), nn.Linear(128, latent_dim**2)
+    )
+    options: dict[str, Any] = {"steps": steps, "step_size": step_size, "temperature": temperature, "metric": metric}
+    options |= {"anchors": anchors, "width": width, "floor": floor}
+    return gaussian_model(spec, latent_dim, kind=Riemannian, **options), objectives.ELBO()
+
+
+@method
+def vamp_vae(spec: DataSpec, *, latent_dim: int = 16, components: int = 500, kl_warmup: int = 0) -> Made:
+    """VAE whose prior is the mean of the posteriors of learned inputs (Tomczak and Welling 2018)."""
+    model = gaussian_model(spec, latent_dim)
+    model.prior = priors.Vamp(latent_dim, model.encode, spec.input_shape, components)
+    return model, objectives.ELBO(warmup=kl_warmup)
+
+
+@method
+def mixture_vae(spec: DataSpec, *, latent_dim: int = 16, components: int = 20) -> Made:
+    """VAE whose prior is a mixture of Gaussians that is learned with it (Jiang et al. 2017)."""
+    return gaussian_model(spec, latent_dim, priors.Mixture(latent_dim, components)), objectives.ELBO()
+
+
+@method
+def hyperspherical_vae(spec: DataSpec, *, latent_dim: int = 16) -> Made:
+    """VAE on a sphere: von Mises-Fisher posteriors and a uniform prior (Davidson et al. 2018)."""
+    if latent_dim < 2:
+        raise ValueError(f"latent_dim={latent_dim} must be at least 2: a circle is the smallest sphere.")
+    return build(spec, latent_dim, bottlenecks.Sphere, priors.UniformSphere(latent_dim)), objectives.ELBO()
+
+
+@method
+def poincare_vae(spec: DataSpec, *, latent_dim: int = 8, curvature: float = 1.0) -> Made:
+    """VAE on a hyperbolic ball: wrapped normals (Mathieu et al. 2019)."""
+    if not curvature > 0:
+        raise ValueError(f"curvature={curvature} must be greater than 0.")
+    ball, prior = partial(bottlenecks.Ball, c=curvature), priors.HyperbolicNormal(latent_dim, curvature)
+    model = build(spec, latent_dim, ball, prior)
+    model.decoder = bottlenecks.OffBall(model.decoder, curvature)
+    return model, objectives.ELBO()
+
+
+@method
+def two_stage_vae(spec: DataSpec, *, latent_dim: int = 32) -> Made:
+    """VAE with a variance of its own, and a second VAE of its codes to sample from (Dai and Wipf 2019)."""
+    model = gaussian_model(replace(spec, likelihood="gaussian:std=optimal"), latent_dim)
+    model.suggested_prior = "two_stage"
+    return model, objectives.ELBO()
+
+
+# ---- Hierarchies ---------------------------------------------------------------------------------------------------
+
+
+@method
+def ladder_vae(spec: DataSpec, *, latent_dim: int = 32, levels: int = 3, width: int = 256, kl_warmup: int = 0) -> Made:
+    """Ladder of dense latents, each half as large as the one below, means weighed by precision (Sonderby et al. 2016).
+
+    ``latent_dim`` is that of the level nearest to the data.
+    """
+    sizes = tuple(max(1, latent_dim >> level) for level in range(levels))
+    return dense_hierarchy(spec, sizes, width), objectives.ELBO(warmup=kl_warmup)
+
+
+@method
+def deep_vae(
+    spec: DataSpec, *, width: int = 64, channels: int = 8, levels: str = "1+2+3+0", kl_warmup: int = 1000
+) -> Made:
+    """Deep hierarchy of latents on every scale of a picture, top-down (Child 2021).
+
+    ``levels`` says how many there are on each grid, from a single place to the finest; ``channels`` each has.
+    """
+    counts = [int(count) for count in levels.split("+")]
+    return picture_hierarchy(spec, width, channels, counts), objectives.ELBO(warmup=kl_warmup)
+
+
+# ---- Discrete codes ------------------------------------------------------------------------------------------------
+
+
+@method
+def vq_vae(
+    spec: DataSpec,
+    *,
+    num_codes: int = 128,
+    dim: int = 8,
+    positions: int = 32,
+    commitment: float = 1.0,
+    decay: float | None = 0.99,
+) -> Made:
+    """Codes from a code book, by moving averages or, without ``decay``, by gradients (van den Oord et al. 2017)."""
+    quantizer = bottlenecks.VectorQuantizer(num_codes, dim, positions, decay)
+    return code_model(spec, quantizer), objectives.Quantized(commitment)
+
+
+@method
+def residual_vq_vae(
+    spec: DataSpec, *, num_codes: int = 64, dim: int = 16, positions: int = 8, books: int = 4, commitment: float = 1.0
+) -> Made:
+    """Several code books, each for what those before it left over (Lee et al. 2022)."""
+    quantizer = bottlenecks.ResidualQuantizer(num_codes, dim, positions, books, 0.99)
+    return code_model(spec, quantizer), objectives.Quantized(commitment)
+
+
+@method
+def fsq(spec: DataSpec, *, levels: str = "8+5+5", positions: int = 32) -> Made:
+    """Finite scalar quantization: each number rounded to one of a few ``levels`` (Mentzer et al. 2024)."""
+    quantizer = bottlenecks.ScalarQuantizer(tuple(int(level) for level in levels.split("+")), positions)
+    return code_model(spec, quantizer), objectives.Quantized(0.0)
+
+
+# ---- Matching and adversarial --------------------------------------------------------------------------------------
+
+
+@method
+def wae_mmd(spec: DataSpec, *, latent_dim: int = 16, weight: float = 500.0) -> Made:
+    """Wasserstein autoencoder: codes as a set are drawn to the prior by their MMD (Tolstikhin et al. 2018)."""
+    model = point_model(spec, latent_dim, priors.StandardNormal(latent_dim))
+    return model, objectives.Matched(weight, functional.mmd)
+
+
+@method
+def swae(spec: DataSpec, *, latent_dim: int = 16, weight: float = 500.0, directions: int = 50) -> Made:
+    """Sliced Wasserstein autoencoder: the same, by distances along random lines (Kolouri et al. 2019)."""
+    model = point_model(spec, latent_dim, priors.StandardNormal(latent_dim))
+    return model, objectives.Matched(weight, partial(functional.sliced_wasserstein, directions=directions))
+
+
+@method
+def aae(spec: DataSpec, *, latent_dim: int = 16, weight: float = 10.0, critic_width: int = 256) -> Made:
+    """Adversarial autoencoder: codes that a critic cannot tell from the prior's (Makhzani et al. 2016)."""
+    model = point_model(spec, latent_dim, priors.StandardNormal(latent_dim))
+    return model, adversarial.AdversarialLatent(latent_dim, weight, critic_width)
+
+
+@method
+def vae_gan(
+    spec: DataSpec,
+    *,
+    latent_dim: int = 16,
+    features: float = 1.0,
+    realism: float = 1.0,
+    pixels: float = 1.0,
+    critic_width: int = 128,
+) -> Made:
+    """VAE that compares pictures by what a critic sees in them, which also asks for real ones (Larsen et al. 2016)."""
+    objective = adversarial.PictureCritic(spec.shape, features, realism, pixels, critic_width)
+    return gaussian_model(spec, latent_dim), objective

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from gargalo.distributions import Likelihood, Posterior, tile
@@ -52,6 +53,7 @@ class LatentModel(nn.Module):
         super().__init__()
         self.encoder, self.bottleneck, self.decoder = encoder, bottleneck, decoder
         self.prior, self.likelihood = prior, likelihood
+        self.suggested_prior: str | None = getattr(prior, "suggestion", None)  # to fit to the codes after training
 
     @property
     def conditional(self) -> bool:
@@ -84,6 +86,18 @@ class LatentModel(nn.Module):
             log_q=log_q,
             log_p=self.prior.log_prob(z),  # type: ignore[operator]
         )
+
+    def noise_shape(self, z: Tensor) -> tuple[int, ...]:
+        """Of the standard normal numbers that a draw of one code like ``z`` uses up."""
+        return tuple(z.shape[1:])
+
+    @torch.no_grad()
+    def prime(self, batch: Batch) -> None:
+        """Lets parts that start from data see some: code books, pseudo-inputs."""
+        if hasattr(self.bottleneck, "prime"):
+            self.bottleneck.prime(self.encoder(batch.input, *self._given(batch.condition)))  # type: ignore[operator]
+        if hasattr(self.prior, "prime"):
+            self.prior.prime(batch.input)  # type: ignore[operator]
 
     def _given(self, condition: Tensor | None, teacher: Tensor | None = None) -> tuple[Tensor, ...]:
         wanted = condition if self.conditional else None

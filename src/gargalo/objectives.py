@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from gargalo import functional
-from gargalo.distributions import DiagonalGaussian, Posterior, tile
+from gargalo.distributions import Codes, DiagonalGaussian, Point, Posterior, tile
 from gargalo.model import Batch, Output
+
+GENERATIVE = "decoder", "prior", "likelihood"  # the parts that say how x comes from z
+Kind = TypeVar("Kind")
 
 
 class Loss(NamedTuple):
@@ -62,6 +65,52 @@ class Reconstruction(Objective):
         return loss(out.nll + self.sparsity * activity, nll=out.nll, activity=activity)
 
 
+class Sloped(Objective):
+    """Of objectives that ask for the slope of a model, in training and when they are only measured."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.zero = nn.Parameter(torch.zeros(()))  # added to inputs, it lets gradients reach them; no player moves it
+
+    def reachable(self, batch: Batch) -> Batch:
+        return Batch(batch.input + self.zero, batch.target, batch.condition, batch.dataset_size)
+
+
+class Contractive(Sloped):
+    """Codes that move little when inputs do (Rifai et al. 2011)."""
+
+    def __init__(self, contraction: float) -> None:
+        super().__init__()
+        self.contraction = contraction
+
+    def forward(self, model: nn.Module, batch: Batch, player: str = "model") -> Loss:
+        with torch.enable_grad():
+            moved = self.reachable(batch)
+            out: Output = model(moved)
+            slope = functional.jacobian_norm(out.z, moved.input)
+        return loss(out.nll + self.contraction * slope, nll=out.nll, slope=slope)
+
+
+class Regularized(Sloped):
+    """Codes kept small, and a decoder kept smooth: by its weights' decay or by its gradient (Ghosh et al. 2020)."""
+
+    def __init__(self, embedding: float, decay: float = 0.0, gradient: float = 0.0) -> None:
+        super().__init__()
+        self.embedding, self.decay, self.gradient = embedding, decay, gradient
+
+    def forward(self, model: nn.Module, batch: Batch, player: str = "model") -> Loss:
+        if not self.gradient:
+            out: Output = model(batch)
+            weights = [p for p in cast(Any, model).decoder.parameters() if p.dim() > 1]
+            rough = self.decay * torch.stack([p.square().sum() for p in weights]).sum()
+        else:
+            with torch.enable_grad():
+                out = model(self.reachable(batch))
+                rough = self.gradient * functional.jacobian_norm(out.likelihood.mode, out.z)
+        size = 0.5 * out.z.square().flatten(1).sum(1)
+        return loss(out.nll + self.embedding * size + rough, nll=out.nll, size=size, rough=rough)
+
+
 class ELBO(Objective):
     """The negative evidence lower bound (Kingma and Welling 2014); with beta > 1, Higgins et al. 2017.
 
@@ -77,9 +126,141 @@ class ELBO(Objective):
 
     def forward(self, model: nn.Module, batch: Batch, player: str = "model") -> Loss:
         out: Output = model(batch)
-        expect_posterior(self, out.posterior, DiagonalGaussian)
+        expect_density(self, out.posterior)
         ramp = (self.step / self.warmup).clamp(max=1.0) if self.warmup and self.training else 1.0
         return loss(out.nll + self.beta * ramp * out.kl.clamp(min=self.free_nats), nll=out.nll, kl=out.kl)
+
+
+class Capacity(Objective):
+    """A KL that is drawn to a number of nats which grows in training (Burgess et al. 2018)."""
+
+    def __init__(self, gamma: float, capacity: float, steps: int) -> None:
+        super().__init__()
+        if gamma < 0 or capacity < 0 or steps < 1:
+            raise ValueError(f"gamma={gamma} and capacity={capacity} must be at least 0, steps={steps} at least 1.")
+        self.gamma, self.capacity, self.steps = gamma, capacity, steps
+
+    def forward(self, model: nn.Module, batch: Batch, player: str = "model") -> Loss:
+        out: Output = model(batch)
+        grown = (self.step / self.steps).clamp(max=1.0) if self.training else 1.0
+        return loss(out.nll + self.gamma * (out.kl - self.capacity * grown).abs(), nll=out.nll, kl=out.kl)
+
+
+class BetaTC(Objective):
+    """The KL in three parts, with the total correlation weighed alone (Chen et al. 2018)."""
+
+    def __init__(self, beta: float) -> None:
+        super().__init__()
+        self.beta = beta
+
+    def forward(self, model: nn.Module, batch: Batch, player: str = "model") -> Loss:
+        out: Output = model(batch)
+        posterior = expect_posterior(self, out.posterior, DiagonalGaussian)
+        log_qz, log_qz_product = functional.aggregate_log_density(posterior, out.z, batch.dataset_size)
+        information, correlation = out.log_q - log_qz, log_qz - log_qz_product
+        dimension_kl = log_qz_product - out.log_p
+        return loss(
+            out.nll + information + self.beta * correlation + dimension_kl,
+            nll=out.nll,
+            information=information,
+            correlation=correlation,
+            dimension_kl=dimension_kl,
+        )
+
+
+class DIP(Objective):
+    """An aggregate posterior whose covariance is drawn to the identity (Kumar et al. 2018): that of the means alone,
+    ``variant`` 1, or with the mean variance, 2."""
+
+    def __init__(self, off_diagonal: float, diagonal: float, variant: int) -> None:
+        super().__init__()
+        self.off_diagonal, self.diagonal, self.variant = off_diagonal, diagonal, variant
+
+    def forward(self, model: nn.Module, batch: Batch, player: str = "model") -> Loss:
+        out: Output = model(batch)
+        posterior = expect_posterior(self, out.posterior, DiagonalGaussian)
+        covariance = functional.covariance(posterior.mean)
+        if self.variant == 2:
+            covariance = covariance + torch.diag(posterior.log_var.exp().mean(0))
+        spread = covariance.diagonal()
+        off = (covariance - torch.diag(spread)).square().sum()
+        penalty = self.off_diagonal * off + self.diagonal * (spread - 1).square().sum()
+        return loss(out.nll + out.kl + penalty, nll=out.nll, kl=out.kl, penalty=penalty)
+
+
+class Matched(Objective):
+    """Codes that are as the prior's in the mass, by ``distance`` of the two sets, and each by its KL.
+
+    With ``kl`` 0 and a deterministic code, Wasserstein autoencoders (Tolstikhin et al. 2018; Kolouri et al. 2019);
+    with a Gaussian posterior, the InfoVAE (Zhao et al. 2019).
+    """
+
+    def __init__(self, weight: float, distance: Callable[[Tensor, Tensor], Tensor], kl: float = 0.0) -> None:
+        super().__init__()
+        self.weight, self.distance, self.kl = weight, distance, kl
+
+    def forward(self, model: nn.Module, batch: Batch, player: str = "model") -> Loss:
+        out: Output = model(batch)
+        apart = self.distance(out.z, cast(Any, out.prior).sample(len(out.z)))
+        kl = self.kl * out.kl if self.kl else torch.zeros_like(out.nll)
+        return loss(out.nll + self.weight * apart + kl, nll=out.nll, apart=apart, kl=out.kl)
+
+
+class ImportanceWeighted(Objective):
+    """Bounds from several samples: ``groups`` of ``samples`` each, averaged outside the logarithm.
+
+    One group is the IWAE (Burda et al. 2016), several the MIWAE; ``elbo`` is the share of the plain bound in the CIWAE
+    (Rainforth et al. 2018).
+    """
+
+    def __init__(self, samples: int, groups: int = 1, elbo: float = 0.0) -> None:
+        super().__init__()
+        if samples < 1 or groups < 1 or not 0 <= elbo <= 1:
+            raise ValueError(f"samples={samples} and groups={groups} must be at least 1, elbo={elbo} in [0, 1].")
+        self.samples, self.groups, self.elbo = samples, groups, elbo
+
+    def forward(self, model: nn.Module, batch: Batch, player: str = "model") -> Loss:
+        return self.bound(model, batch, self.groups)
+
+    def bound(self, model: nn.Module, batch: Batch, groups: int) -> Loss:
+        out: Output = model(batch, samples=self.samples * self.groups)
+        expect_density(self, out.posterior)
+        log_w = (out.log_p - out.log_q - out.nll).view(groups, -1, len(batch.target))
+        bound = functional.log_mean_exp(log_w, dim=1).mean(0)
+        return loss(-self.elbo * log_w.mean((0, 1)) - (1 - self.elbo) * bound, nll=out.nll, kl=out.kl)
+
+
+class PartiallyImportanceWeighted(ImportanceWeighted):
+    """The encoder climbs the bound of several groups, the decoder that of all samples in one: each the bound whose
+    gradient serves it best (Rainforth et al. 2018)."""
+
+    players = ("decoder", "encoder")
+
+    def parameters_of(self, player: str, model: nn.Module) -> Iterable[nn.Parameter]:
+        return parts_of(model, "encoder", "bottleneck") if player == "encoder" else parts_of(model, *GENERATIVE)
+
+    def forward(self, model: nn.Module, batch: Batch, player: str = "decoder") -> Loss:
+        return self.bound(model, batch, self.groups if player == "encoder" else 1)
+
+
+class Quantized(Objective):
+    """Features drawn to the vectors that stand for them, and, unless these follow by themselves, the other way round
+    (van den Oord et al. 2017)."""
+
+    def __init__(self, commitment: float) -> None:
+        super().__init__()
+        self.commitment = commitment
+
+    def forward(self, model: nn.Module, batch: Batch, player: str = "model") -> Loss:
+        out: Output = model(batch)
+        q = expect_posterior(self, out.posterior, Codes)
+        total = out.nll
+        commitment = (q.features - q.vectors.detach()).square().flatten(1).sum(1)
+        if self.commitment:
+            total = total + self.commitment * commitment
+        if q.vectors.requires_grad and self.commitment:
+            total = total + (q.vectors - q.features.detach()).square().flatten(1).sum(1)
+        return loss(total, nll=out.nll, commitment=commitment, perplexity=functional.perplexity(q.indices, q.num_codes))
 
 
 class Masked(Objective):
@@ -146,8 +327,20 @@ def _head(inputs: int, width: int, outputs: int) -> nn.Module:
     return nn.Sequential(nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, outputs))
 
 
-def expect_posterior(objective: Objective, posterior: Posterior, kind: type) -> None:
+def parts_of(model: nn.Module, *names: str) -> list[nn.Parameter]:
+    return [parameter for name in names for parameter in cast(nn.Module, getattr(model, name)).parameters()]
+
+
+def expect_posterior(objective: Objective, posterior: Posterior, kind: type[Kind]) -> Kind:
     """TypeError where a model's bottleneck makes another kind of posterior than an objective needs."""
     if not isinstance(posterior, kind):
         given = type(cast(object, posterior)).__name__
         raise TypeError(f"{type(objective).__name__} needs a {kind.__name__} posterior; this model's is a {given}.")
+    return posterior
+
+
+def expect_density(objective: Objective, posterior: Posterior) -> None:
+    """TypeError where a posterior is a single code: bounds want one that is spread out."""
+    if isinstance(posterior, Point | Codes):
+        given = type(posterior).__name__
+        raise TypeError(f"{type(objective).__name__} needs a posterior with a density; this model's is a {given}.")

@@ -175,7 +175,7 @@ def _curves(run: Path) -> str:
 
 
 def _information(figures: dict[str, Any]) -> str:
-    if not figures["kl"]:
+    if "kl_per_dim" not in figures:
         return ""
     caption = "What each number of the code tells, most telling first; one near 0 is not used."
     return "<h2>KL a dimension</h2>" + _figure(plots.bars(sorted(figures["kl_per_dim"], reverse=True)), caption)

@@ -119,8 +119,9 @@ class TrainState:
         self.roll_backs = 0
         self.best_loss = math.inf
         self.stale = 0  # evaluations since the best one
+        self.critic = [0.5, 0.5]  # share of cases that a critic gets right: running mean, the highest it has been
 
-    COUNTERS = ("step", "total_steps", "usual_norm", "lr_factor", "roll_backs", "best_loss", "stale")
+    COUNTERS = ("step", "total_steps", "usual_norm", "lr_factor", "roll_backs", "best_loss", "stale", "critic")
 
     @property
     def modules(self) -> dict[str, nn.Module]:
@@ -146,7 +147,8 @@ class TrainState:
             module.load_state_dict(own)
         self._restore_optimizers(tensors)
         for name in self.COUNTERS:
-            setattr(self, name, copy.copy(counters[name]))
+            if name in counters:  # earlier releases had fewer
+                setattr(self, name, copy.copy(counters[name]))
         if counters["best_loss"] is None:
             self.best_loss = math.inf
 
@@ -224,6 +226,9 @@ def train(state: TrainState, batches: Iterable[Batch], settings: Settings) -> It
                 good = _snapshot(state)
         finished = [result for result in results if result is not None]
         terms = {name: term.item() for result in finished for name, term in result.terms.items()}
+        if "critic" in terms:
+            mean = 0.95 * state.critic[0] + 0.05 * terms["critic"]
+            state.critic = [mean, max(mean, state.critic[1])]
         yield Step(number, finished[0].total.item() if finished else math.nan, terms, lr, skipped)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -90,9 +91,18 @@ def list_(
 
 
 @app.command()
-def doctor(as_json: AsJson = False) -> None:
-    """What this machine offers: torch, device, threads, bfloat16, optional parts."""
+def doctor(
+    run: Annotated[Path | None, typer.Argument(help="A run folder; without one, the machine is looked at.")] = None,
+    data: Annotated[str | None, typer.Option(help="The run's own training data unless given.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What is wrong with a model and what to do about it; or what this machine offers."""
     import gargalo
 
+    if run is not None:
+        findings = gargalo.diagnose(gargalo.load(run), data)
+        lines = [f"{found.severity:8} {found.what} {found.advice}".rstrip() for found in findings]
+        show_text(json.dumps([found._asdict() for found in findings]) if as_json else "\n".join(lines))
+        return
     found = gargalo.doctor()
     show_text(json.dumps(found) if as_json else "\n".join(f"{key:14} {value}" for key, value in found.items()))

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from gargalo.cli.app import Data, Files, Labels, Out, Run, app
-from gargalo.cli.console import say
+from gargalo.cli.console import progress_bar, say
 from gargalo.cli.files import each, read_pictures, replacing, write_grid, write_pictures
 
 EMBEDDED_AT_ONCE = 4096  # rows that are in memory together: the data may be a file larger than it
@@ -62,6 +62,21 @@ def sample(
 
     drawn = gargalo.sample(gargalo.load(run), n, temperature=temperature, label=label, seed=seed)
     write_grid(drawn, out, 8)
+
+
+@app.command()
+def fit_prior(
+    run: Run,
+    prior: Annotated[str, typer.Argument(help="A name from `gargalo list priors`, such as mixture:components=10.")],
+    data: Annotated[str | None, typer.Option(help="The run's own training data unless given.")] = None,
+    seed: int = 0,
+) -> None:
+    """Fit a density to the codes of a trained model, for `sample` to draw from."""
+    import gargalo
+
+    with progress_bar() as progress:
+        gargalo.fit_prior(gargalo.load(run), prior, data=data, seed=seed, progress=progress)
+    say(f"Saved the prior in {run}. Now: gargalo sample {run} -o samples.png")
 
 
 @app.command()

@@ -13,7 +13,7 @@ from gargalo import functional as f
 from gargalo.checkpoint import TrainedModel
 from gargalo.data.batches import Feed, derive
 from gargalo.data.source import Part, Source
-from gargalo.distributions import DiagonalGaussian
+from gargalo.distributions import Codes, DiagonalGaussian, Point, Posterior
 from gargalo.evaluation import baselines
 from gargalo.model import Batch, LatentModel
 from gargalo.training import seeded
@@ -47,39 +47,48 @@ def _pass(net: LatentModel, batches: Iterable[Batch], samples: int) -> tuple[Ten
     nlls: list[Tensor] = []
     kls: list[Tensor] = []
     means: list[Tensor] = []
+    per_dim: list[Tensor] = []
     for batch in batches:
         posterior = net.encode(batch.input, batch.condition)
         outputs.append(net.decode(posterior.mode, batch.condition).mode)
         targets.append(batch.target)
         inputs.append(batch.input)
-        if isinstance(posterior, DiagonalGaussian):
-            elbo, nll = bounds_of(net, batch, samples)
+        if has_density(posterior):
+            elbo, nll, kl = bounds_of(net, batch, samples)
             bounds.append(elbo)
             nlls.append(nll)
-            kls.append(f.standard_normal_kl(posterior))
-            means.append(posterior.mean)
+            kls.append(kl)
+            means.append(posterior.mode)
+        if isinstance(posterior, DiagonalGaussian):
+            per_dim.append(f.standard_normal_kl(posterior))
     figures: dict[str, Any] = {"elbo": None, "nll": None, "kl": None, "active_units": None}
     if means:
-        kl, spread = torch.cat(kls).mean(0), torch.cat(means).var(0)
         figures = {
             "elbo": float(torch.cat(bounds).mean()),
             "nll": float(torch.cat(nlls).mean()),
-            "kl": float(kl.sum()),
-            "active_units": int((spread > 0.01).sum()),  # Burda et al. 2016
-            "kl_per_dim": kl.tolist(),
+            "kl": float(torch.cat(kls).mean()),
+            "active_units": int((torch.cat(means).var(0) > 0.01).sum()),  # Burda et al. 2016
         }
+    if per_dim:
+        figures["kl_per_dim"] = torch.cat(per_dim).mean(0).tolist()
     return torch.cat(outputs), torch.cat(targets), torch.cat(inputs), figures | {"samples": samples}
+
+
+def has_density(posterior: Posterior) -> bool:
+    """Whether codes are drawn, so that there is a bound."""
+    return not isinstance(posterior, Point | Codes)
 
 
 def bounds_of(
     net: LatentModel, batch: Batch, samples: int, chunk: int = 10, noise: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """The evidence lower bound and the importance-weighted NLL of K samples (Burda et al. 2016), ``[N]`` each.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The evidence lower bound, the importance-weighted NLL of K samples (Burda et al. 2016) and the KL, ``[N]`` each.
 
     ``noise`` ``[K, ...]``, each like one code, is for every row the same; without it, each row draws its own.
     """
     weights: list[Tensor] = []
     elbos: list[Tensor] = []
+    kls: list[Tensor] = []
     remaining = samples
     while remaining:
         k = min(chunk, remaining)
@@ -87,8 +96,9 @@ def bounds_of(
         out = net(batch, samples=k, noise=part)
         weights.append((-out.nll + out.log_p - out.log_q).view(k, -1))
         elbos.append((-out.nll - out.kl).view(k, -1))
+        kls.append(out.kl.view(k, -1))
         remaining -= k
-    return torch.cat(elbos).mean(0), -f.log_mean_exp(torch.cat(weights))
+    return torch.cat(elbos).mean(0), -f.log_mean_exp(torch.cat(weights)), torch.cat(kls).mean(0)
 
 
 def compare(outputs: Tensor, targets: Tensor, pixels: bool) -> dict[str, Any]:
@@ -117,8 +127,8 @@ def compare(outputs: Tensor, targets: Tensor, pixels: bool) -> dict[str, Any]:
 def _baselines(model: TrainedModel, feed: Feed, inputs: Tensor, targets: Tensor, pixels: bool) -> dict[str, Any]:
     """PCA at the same code size, the mean, the floor; for a corrupted input also the best linear map."""
     feed = replace(feed, index=baselines.enough(feed.index, model.spec.numbers))
-    train = feed.source.spec.scaled(feed.source.gather(feed.index).target)
-    projected = baselines.pca(train, targets, model.latent_dim)
+    train = torch.cat([batch.target for batch in feed.in_order()])
+    projected = baselines.pca(train, targets, model.code_numbers)
     table: dict[str, Any] = {
         "pca": None if projected is None else compare(projected, targets, pixels),
         "mean": compare(baselines.mean(train, targets), targets, pixels),

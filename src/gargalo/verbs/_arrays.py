@@ -53,7 +53,7 @@ def labels_for(model: TrainedModel, labels: Any, n: int) -> Tensor | None:
     return tensor
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def in_batches(function: Callable[..., Tensor], *arrays: Tensor | None, sizes: tuple[int, ...] = SIZES) -> Tensor:
     """Applies a function of rows in batches of one fixed size, so that a row's result does not depend on its
     neighbors; the last batch is padded with its own last row. A single row or a few go in a smaller batch."""

@@ -74,7 +74,7 @@ def sample(
     if chosen is None and model.net.conditional:
         chosen = [i % classes for i in range(n)]
     with seeded(seed), torch.no_grad():
-        z = model.net.prior.sample(n) * temperature  # type: ignore[operator]
+        z = model.net.prior.sample(n, temperature)  # type: ignore[operator]
     return decode(model, z, labels=chosen)
 
 

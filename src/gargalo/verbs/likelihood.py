@@ -10,8 +10,7 @@ from torch import Tensor
 
 from gargalo.checkpoint import TrainedModel
 from gargalo.data.batches import derive
-from gargalo.distributions import Point
-from gargalo.evaluation.measure import bounds_of
+from gargalo.evaluation.measure import bounds_of, has_density
 from gargalo.model import Batch
 from gargalo.training import seeded
 from gargalo.verbs._arrays import as_array, corrupted, in_batches, labels_for, model_values
@@ -31,10 +30,10 @@ def log_likelihood(
     x = model_values(model, images)
     condition = labels_for(model, labels, len(x))
     inputs = corrupted(model, x, seed)
-    with torch.inference_mode(), seeded(derive(seed, "likelihood")):
+    with torch.no_grad(), seeded(derive(seed, "likelihood")):
         posterior = model.net.encode(inputs[:1], None if condition is None else condition[:1])
-        noise = torch.randn(samples, *posterior.mode.shape[1:])
-    point = isinstance(posterior, Point)
+        noise = torch.randn(samples, *model.net.noise_shape(posterior.mode))
+    point = not has_density(posterior)
 
     def bound(a: Tensor, b: Tensor, c: Tensor | None) -> Tensor:
         batch = Batch(a, b, c)

@@ -24,6 +24,7 @@ from gargalo.evaluation import normality
 from gargalo.fitting import Fitting, configured
 from gargalo.training import Settings, TrainState
 from gargalo.verbs.card import card
+from gargalo.verbs.prior import fit_suggested
 
 Progress = Callable[[dict[str, Any]], None]
 SETTINGS = {field.name for field in dataclasses.fields(Settings)}
@@ -99,6 +100,10 @@ def resume(
 
 def _finished(run: Path, source: Source) -> TrainedModel:
     model = checkpoint.load(run)
+    if "prior" not in model.config and fit_suggested(
+        model, source, source.indices("train"), model.config["settings"]["seed"]
+    ):
+        checkpoint.keep_prior(run, model, model.config)
     normality.remember(model, source)
     return model
 

@@ -1,0 +1,136 @@
+"""Objectives with a critic: two or three players that take turns at one batch.
+
+Each reports in ``critic`` the share of cases its critic gets right: near 1/2 from the first step on, it never learned,
+which `gargalo doctor` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gargalo.model import Batch, Output
+from gargalo.objectives import GENERATIVE, Loss, Objective, loss, parts_of
+
+
+class Adversarial(Objective):
+    """Of a model and the ``critic`` that an objective owns."""
+
+    players = ("model", "critic")
+    critic: nn.Module
+
+    def parameters_of(self, player: str, model: nn.Module) -> Iterable[nn.Parameter]:
+        return self.critic.parameters() if player == "critic" else model.parameters()
+
+
+class FactorTC(Adversarial):
+    """The total correlation of codes, as told by a critic that knows them from codes whose numbers were shuffled
+    among the rows (Kim and Mnih 2018)."""
+
+    def __init__(self, latent_dim: int, gamma: float, width: int) -> None:
+        super().__init__()
+        self.gamma, self.critic = gamma, dense_critic(latent_dim, width, depth=4)
+
+    def forward(self, model: nn.Module, batch: Batch, player: str = "model") -> Loss:
+        out: Output = model(batch)
+        if player == "model":
+            logits = self.critic(out.z)[:, 0]  # log of how much likelier the code is than its numbers apart
+            return loss(out.nll + out.kl + self.gamma * logits, nll=out.nll, kl=out.kl, correlation=logits)
+        z = out.z.detach()
+        order = torch.rand_like(z).argsort(0)
+        return told_apart(self.critic, z, z.gather(0, order))
+
+
+class AdversarialLatent(Adversarial):
+    """Codes that a critic cannot tell from the prior's (Makhzani et al. 2016)."""
+
+    def __init__(self, latent_dim: int, weight: float, width: int) -> None:
+        super().__init__()
+        self.weight, self.critic = weight, dense_critic(latent_dim, width, depth=2)
+
+    def forward(self, model: nn.Module, batch: Batch, player: str = "model") -> Loss:
+        out: Output = model(batch)
+        if player == "model":
+            caught = F.softplus(self.critic(out.z)[:, 0])  # of a logit that says: a code, not the prior
+            return loss(out.nll + self.weight * caught, nll=out.nll, caught=caught)
+        return told_apart(self.critic, out.z.detach(), cast(Any, out.prior).sample(len(out.z)))
+
+
+class PictureCritic(Adversarial):
+    """VAE/GAN (Larsen et al. 2016): what a critic of pictures sees in them takes the place of their pixels.
+
+    The encoder climbs a bound in which the critic's features have a Gaussian likelihood; the decoder also wants its
+    reconstructions and samples taken for real, ``realism`` nats for each; ``pixels`` is the weight of the plain
+    likelihood.
+    """
+
+    players = ("encoder", "decoder", "critic")
+
+    def __init__(self, shape: tuple[int, ...], features: float, realism: float, pixels: float, width: int) -> None:
+        super().__init__()
+        self.features, self.realism, self.pixels = features, realism, pixels
+        self.critic = Critic(shape, width)
+
+    def parameters_of(self, player: str, model: nn.Module) -> Iterable[nn.Parameter]:
+        parts = {"encoder": ("encoder", "bottleneck"), "decoder": GENERATIVE}
+        return self.critic.parameters() if player == "critic" else parts_of(model, *parts[player])
+
+    def forward(self, model: nn.Module, batch: Batch, player: str = "encoder") -> Loss:
+        out: Output = model(batch)
+        z = cast(Any, out.prior).sample(len(out.z))
+        invented = cast(Any, model).decode(z, batch.condition).mode
+        rebuilt = out.likelihood.mode
+        if player == "critic":
+            fake = torch.cat([rebuilt, invented]).detach()
+            return told_apart(self.critic, fake, batch.target)
+        critic = cast(Critic, self.critic)
+        caught, seen = critic.looked(torch.cat([rebuilt, invented]))
+        _, wanted = critic.looked(batch.target)
+        unlike = 0.5 * (seen[: len(wanted)] - wanted.detach()).square().flatten(1).sum(1)
+        told = self.features * unlike + self.pixels * out.nll
+        if player == "encoder":
+            return loss(told + out.kl, nll=out.nll, kl=out.kl, unlike=unlike)
+        caught = F.softplus(caught[:, 0]).view(2, -1).sum(0)
+        return loss(told + self.realism * caught, caught=caught)
+
+
+class Critic(nn.Module):
+    """Real or made? Dense layers; ``looked`` gives what it saw on the way too."""
+
+    def __init__(self, shape: tuple[int, ...], width: int) -> None:
+        super().__init__()
+        self.eye: nn.Module
+        if len(shape) == 3 and min(shape[1:]) >= 8:
+            kernels = [nn.Conv2d(shape[0], width // 4, 4, 2, 1), nn.Conv2d(width // 4, width // 2, 4, 2, 1)]
+            self.eye = nn.Sequential(kernels[0], nn.LeakyReLU(0.2), kernels[1])
+        else:
+            self.eye = nn.Sequential(nn.Flatten(), nn.Linear(torch.Size(shape).numel(), width))
+        seen = self.eye(torch.zeros(1, *shape)).numel()
+        self.verdict = nn.Sequential(
+            nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(seen, width), nn.LeakyReLU(0.2), nn.Linear(width, 1)
+        )
+
+    def looked(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        seen = self.eye(x)
+        return self.verdict(seen).float(), seen.float()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.looked(x)[0]
+
+
+def told_apart(critic: nn.Module, ones: Tensor, zeros: Tensor) -> Loss:
+    """The cross-entropy of a critic that should be positive for ``ones``, averaged over the two kinds."""
+    up, down = critic(ones).float()[:, 0], critic(zeros).float()[:, 0]
+    right = torch.stack([(up > 0).float().mean(), (down < 0).float().mean()]).mean()
+    return loss(0.5 * (F.softplus(-up).mean() + F.softplus(down).mean()).expand(1), critic=right)
+
+
+def dense_critic(dim: int, width: int, depth: int) -> nn.Module:
+    layers: list[nn.Module] = [nn.Linear(dim, width), nn.LeakyReLU(0.2)]
+    for _ in range(depth - 1):
+        layers += [nn.Linear(width, width), nn.LeakyReLU(0.2)]
+    return nn.Sequential(*layers, nn.Linear(width, 1))

@@ -1,0 +1,108 @@
+"""From a data spec and a bottleneck to a model: what the methods share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+import torch
+from torch import nn
+
+from gargalo import bottlenecks, learned_priors, likelihoods, networks, priors
+from gargalo.hierarchy import Ancestral, Hierarchy
+from gargalo.model import LatentModel
+from gargalo.networks import ladder
+from gargalo.networks.conditioned import ConditionedDecoder, ConditionedEncoder
+from gargalo.registry import likelihood, network
+from gargalo.spec import DataSpec
+
+__all__ = ["learned_priors", "likelihoods", "networks"]  # imported so that their names are registered
+
+MAX_LATENT = 1 << 16
+
+
+def point_model(spec: DataSpec, latent_dim: int, prior: nn.Module | None = None) -> LatentModel:
+    """A deterministic code. Unless training draws the codes to a ``prior``, one is fitted to them afterwards."""
+    return build(spec, latent_dim, bottlenecks.Point, prior or priors.Unfitted(latent_dim, "mixture"))
+
+
+def gaussian_model(spec: DataSpec, latent_dim: int, prior: nn.Module | None = None, **options: Any) -> LatentModel:
+    """A diagonal Gaussian posterior, and a standard normal prior unless one is given."""
+    return build(spec, latent_dim, bottlenecks.Gaussian, prior, **options)
+
+
+def build(
+    spec: DataSpec,
+    latent_dim: int,
+    bottleneck: Any,
+    prior: nn.Module | None = None,
+    *,
+    conditional: bool = False,
+    kind: type[LatentModel] = LatentModel,
+    **options: Any,
+) -> LatentModel:
+    """A model of a ``kind``, which takes ``options``; ``bottleneck`` is made from the number of latent numbers."""
+    check_latent(latent_dim)
+    head = likelihood.select(spec.likelihood)(spec)
+    middle = bottleneck(latent_dim)
+    make = _conditioned if conditional else network.select(spec.network)
+    encoder, decoder = make(spec, latent_dim, middle.outputs, head.channels)
+    return kind(encoder, middle, decoder, prior or priors.StandardNormal(latent_dim), head, **options)
+
+
+def code_model(spec: DataSpec, quantizer: Any) -> LatentModel:
+    """A code of numbers from code books, and a place for the prior that is fitted to them."""
+    prior = priors.Unfitted(check_latent(quantizer.outputs), "autoregressive")
+
+    def ready(latent_dim: int) -> nn.Module:
+        return quantizer
+
+    return build(spec, quantizer.outputs, ready, prior)
+
+
+def check_latent(latent_dim: int) -> int:
+    if not 1 <= latent_dim <= MAX_LATENT:
+        raise ValueError(f"latent_dim={latent_dim} must lie between 1 and {MAX_LATENT}.")
+    return latent_dim
+
+
+def _conditioned(spec: DataSpec, latent_dim: int, outputs: int, channels: int) -> tuple[nn.Module, nn.Module]:
+    """A network built with room for one more channel of input and the label beside the code."""
+    extra = (1, *spec.input_shape[1:]) if spec.kind == "image" else (spec.num_classes,)
+    wider = replace(spec, input_shape=(spec.input_shape[0] + extra[0], *spec.input_shape[1:]))
+    encoder, decoder = network.select(spec.network)(wider, latent_dim + spec.num_classes, outputs, channels)
+    return ConditionedEncoder(encoder, spec.num_classes, extra), ConditionedDecoder(decoder, spec.num_classes)
+
+
+def dense_hierarchy(spec: DataSpec, sizes: tuple[int, ...], width: int) -> Hierarchy:
+    """Levels of vectors, the largest nearest to the data; encoder and decoder are dense."""
+    for size in sizes:
+        check_latent(size)
+    head = likelihood.select(spec.likelihood)(spec)
+    top_down = list(reversed(sizes))
+    levels: list[nn.Module] = [
+        ladder.Dense(index, above, size, width)
+        for index, (above, size) in enumerate(zip([0, *top_down], top_down, strict=False))
+    ]
+    shape = (spec.shape[0] * head.channels, *spec.shape[1:])
+    encoder = ladder.DenseBottomUp(prod(spec.input_shape), sizes, width)
+    return Hierarchy(encoder, Ancestral(levels, torch.zeros(0)), ladder.DenseDecoder(sizes[0], shape, width), head)
+
+
+def picture_hierarchy(spec: DataSpec, width: int, channels: int, counts: list[int]) -> Hierarchy:
+    """Levels on every scale of a picture, ``counts`` of them from a single place to the finest grid; a vector is a
+    picture of one place."""
+    flat = spec.kind != "image"
+    factor = 1 if flat else 2 if max(spec.shape[1:]) <= 32 else 4
+    grids = [(1, 1)] if flat else ladder.grids_of(spec.shape, factor)[-len(counts) :]
+    head = likelihood.select(spec.likelihood)(spec)
+    levels: list[nn.Module] = [
+        ladder.Convolved(index, grid, 4 * channels if grid == (1, 1) else channels, width)
+        for index, (grid, count) in enumerate(zip(grids, counts, strict=False))
+        for _ in range(count)
+    ]
+    shape = (spec.shape[0] * head.channels, *spec.shape[1:])
+    encoder = ladder.BottomUp((spec.input_shape[0],) if flat else spec.input_shape, grids, factor, width)
+    prior = Ancestral(levels, torch.zeros(width, *grids[0]))
+    return Hierarchy(encoder, prior, ladder.Unfold(shape, grids[-1], factor, width), head)

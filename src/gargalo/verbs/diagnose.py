@@ -1,0 +1,96 @@
+"""diagnose: what is wrong with a model that was trained, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+import torch
+
+from gargalo.checkpoint import TrainedModel
+from gargalo.data import open_like
+from gargalo.data.batches import Feed
+from gargalo.distributions import Codes
+from gargalo.verbs.about import evaluate
+
+LIMIT = 1_000  # examples that are looked at
+CHANCE = 0.6  # a critic that was never right more often has learned nothing: at first codes are unlike any prior
+USED, DIM, FALLING = 0.5, 0.05, 0.01
+
+
+class Finding(NamedTuple):
+    """``severity`` is error, warning or fine."""
+
+    severity: str
+    what: str
+    advice: str = ""
+
+
+def diagnose(model: TrainedModel, data: str | None = None) -> list[Finding]:
+    """What a look at a model's figures, its training and its data brings up, the worst first.
+
+    ``data`` is the training data's name unless given.
+    """
+    name = data or model.config["data"]
+    figures = evaluate(model, name, split="validation", samples=10, limit=LIMIT)
+    verdict, _, advice = figures["verdict"].partition(". ")
+    bad = "BROKEN" in verdict or "LOSES" in verdict
+    found = [Finding("error" if bad else "fine", verdict.rstrip(".") + ".", advice)]
+    found += [*_training(model), *_examples(model, name)]
+    return sorted(found, key=lambda finding: ("error", "warning", "fine").index(finding.severity))
+
+
+def _training(model: TrainedModel) -> list[Finding]:
+    progress = model.config["progress"]
+    found: list[Finding] = []
+    found += _critic(progress.get("critic", [0.5, 0.5]))
+    if progress["roll_backs"]:
+        advice = "Train again with a lower --lr, or look at the data for extreme values."
+        found.append(Finding("warning", f"Training diverged {progress['roll_backs']} times and went back.", advice))
+    losses = _validation(model)
+    if len(losses) >= 8:
+        before, last = losses[-len(losses) // 4], losses[-1]
+        if before - last > FALLING * abs(before) and model.config["settings"]["schedule"] == "constant":
+            advice = "Train longer: raise --time or --epochs."
+            found.append(Finding("warning", "The validation loss was still falling when training ended.", advice))
+        if last > min(losses) + FALLING * abs(min(losses)):
+            advice = "The weights kept are those of the best evaluation. More data, or a smaller network, would help."
+            found.append(Finding("warning", "The validation loss rose towards the end: overfitting.", advice))
+    return found
+
+
+def _critic(record: list[float]) -> list[Finding]:
+    now, best = record
+    if now == best == 0.5:  # there is none
+        return []
+    if best < CHANCE:
+        advice = "It never learned, so that nothing drew codes to the prior. Look whether its optimizer moves it."
+        return [Finding("error", f"The critic was at chance from the first step on ({best:.1%} right).", advice)]
+    return [Finding("fine", f"The critic learned: {best:.1%} right at its best, {now:.1%} at the end.")]
+
+
+def _validation(model: TrainedModel) -> list[float]:
+    file = None if model.path is None else model.path / "metrics.jsonl"
+    if file is None or not file.exists():
+        return []
+    return [json.loads(line)["validation"]["loss"] for line in file.read_text().splitlines()]
+
+
+def _examples(model: TrainedModel, name: str) -> list[Finding]:
+    source = open_like(name, model.spec)
+    feed = Feed(source, source.indices("validation")[:LIMIT], 250, model.corruption)
+    found: list[Finding] = []
+    with torch.no_grad():
+        batches = list(feed.in_order())
+        posteriors = [model.net.encode(batch.input, batch.condition) for batch in batches]
+    highest = max(float(batch.target.max()) for batch in batches)
+    if model.spec.is_pixels and highest < DIM:
+        advice = "Were the pixels divided by 255 twice? Give uint8, or floats from 0 to 1."
+        found.append(Finding("error", f"No pixel is brighter than {highest:.4f} of 1.", advice))
+    indices = [posterior.indices.flatten() for posterior in posteriors if isinstance(posterior, Codes)]
+    if indices:
+        share = len(torch.cat(indices).unique()) / max(p.num_codes for p in posteriors if isinstance(p, Codes))
+        text = f"{share:.0%} of the codes are used by {len(feed.index):,} examples."
+        advice = "" if share >= USED else "Take a smaller --num-codes, or train longer."
+        found.append(Finding("fine" if share >= USED else "warning", text, advice))
+    return found

@@ -1,0 +1,111 @@
+"""fit_prior: a density for the codes of a model that is trained, to sample from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from gargalo import acceleration, checkpoint
+from gargalo.checkpoint import TrainedModel
+from gargalo.data import open_like
+from gargalo.data.batches import Feed, derive
+from gargalo.data.source import Source
+from gargalo.priors import Prior
+from gargalo.registry import prior as priors
+from gargalo.training import seeded
+
+MAX_CODES = 50_000
+CHECK_EVERY, EPOCHS = 100, 60
+Progress = Callable[[dict[str, Any]], None]
+
+
+def fit_prior(
+    model: TrainedModel,
+    prior: str = "mixture",
+    *,
+    data: str | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> TrainedModel:
+    """Fits a prior to the codes of a model's training data, which `sample` and the bounds then go by.
+
+    ``prior`` is a selector such as ``"mixture:components=10"``; ``data`` the training data's name unless given. The
+    model itself is changed, and where it lies in a run folder the prior is kept there. Raises ValueError for a prior
+    that does not suit the model.
+    """
+    source = open_like(data or model.config["data"], model.spec)
+    fit_to(model, source, source.indices("train"), prior, seed=seed, progress=progress)
+    if model.path is not None:
+        with checkpoint.locked(model.path):
+            checkpoint.keep_prior(model.path, model, model.config)
+    return model
+
+
+def fit_suggested(model: TrainedModel, source: Source, rows: Tensor, seed: int) -> bool:
+    """Fits the prior that a method asks for where its codes follow none known before; says whether it did."""
+    prior = model.net.suggested_prior
+    if prior is None:
+        return False
+    if prior == "mixture":  # as many components as there are codes for
+        prior = f"mixture:components={max(1, min(50, len(rows) // (4 * model.latent_dim)))}"
+    fit_to(model, source, rows, prior, seed=seed)
+    return True
+
+
+def fit_to(
+    model: TrainedModel,
+    source: Source,
+    rows: Tensor,
+    prior: str,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> None:
+    """Fits a prior to the codes of some rows of a source, in memory."""
+    feed = Feed(source, rows[:MAX_CODES], 250, model.corruption, seed=seed, device=str(model.device))
+    with seeded(derive(seed, "prior")):
+        fitted: Prior = priors.select(prior)(model.net, model.spec).to(model.device)
+        if hasattr(fitted, "prime"):
+            cast(Any, fitted).prime(next(feed.in_order()).input)
+        with torch.no_grad():
+            found = [model.net.encode(batch.input, batch.condition) for batch in feed.in_order()]
+            codes = torch.cat([fitted.codes(posterior) for posterior in found])
+        fit(fitted, codes, progress)
+    checkpoint.replace_prior(model, fitted, prior)
+
+
+def fit(prior: Prior, codes: Tensor, progress: Progress | None = None) -> None:
+    """Lowers a prior's loss on codes; of what it was on the way, keeps what is best for a tenth that is held out."""
+    with torch.no_grad():
+        prior.prepare(codes)
+    if not prior.steps:
+        return
+    order = torch.randperm(len(codes), device=codes.device)
+    held_out, seen = codes[order[: max(1, len(codes) // 10)]], codes[order[len(codes) // 10 :]]
+    optimizer = torch.optim.AdamW([p for p in prior.parameters() if p.requires_grad], lr=prior.lr)
+    batch = min(prior.batch, len(seen))
+    steps = min(prior.steps, EPOCHS * -(-len(seen) // batch))
+    quick = prior.reduced and acceleration.uses_bfloat16(codes.device, "auto")
+    best, lowest = {name: t.clone() for name, t in prior.state_dict().items()}, math.inf
+    for step in range(steps + 1):
+        if step % CHECK_EVERY == 0 or step == steps:
+            with torch.no_grad(), seeded(0):
+                found = float(torch.cat([prior.loss(part) for part in held_out[:2000].split(500)]).mean())
+            if found < lowest:
+                best, lowest = {name: t.clone() for name, t in prior.state_dict().items()}, found
+            if progress is not None:
+                progress({"number": step, "total": steps, "loss": found, "validation": {}})
+        for group in optimizer.param_groups:
+            group["lr"] = prior.lr * (0.5 + 0.5 * math.cos(math.pi * step / steps))
+        with torch.autocast(codes.device.type, torch.bfloat16, enabled=quick):
+            loss = prior.loss(seen[torch.randint(len(seen), (batch,), device=seen.device)]).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(prior.parameters(), 10.0 * len(codes[0]) ** 0.5)
+        if bool(loss.detach().isfinite()):
+            optimizer.step()
+    prior.load_state_dict(best)

@@ -1,0 +1,56 @@
+"""The doctor finds what was broken on purpose, and nothing else."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+
+import gargalo
+from gargalo import adversarial
+
+
+def run_gargalo(*arguments):
+    return subprocess.run([sys.executable, "-m", "gargalo", *map(str, arguments)], capture_output=True, text=True)
+
+
+def worst(findings):
+    return [finding.what for finding in findings if finding.severity == "error"]
+
+
+def test_a_critic_that_never_trains_is_found_out(tmp_path, monkeypatch):
+    """As in a lesson whose discriminator had no optimizer: its loss stays at chance."""
+    gargalo.train("aae", "digits", tmp_path / "well", epochs=8)
+    findings = gargalo.diagnose(gargalo.load(tmp_path / "well"))
+    assert any("The critic learned" in finding.what for finding in findings)
+    assert not any("critic" in what for what in worst(findings))
+
+    told = adversarial.told_apart
+    monkeypatch.setattr(adversarial, "told_apart", lambda *args: told(*args)._replace(total=0 * told(*args).total))
+    gargalo.train("aae", "digits", tmp_path / "ill", epochs=8)
+    found = worst(gargalo.diagnose(gargalo.load(tmp_path / "ill")))
+    assert any("at chance from the first step" in what for what in found)
+
+
+def test_collapse_and_overfitting_and_unused_codes(tmp_path):
+    gargalo.train("beta-vae", "digits", tmp_path / "collapsed", beta=1e4, epochs=5)
+    assert any("BROKEN" in what for what in worst(gargalo.diagnose(gargalo.load(tmp_path / "collapsed"))))
+    gargalo.train("vq-vae", "digits", tmp_path / "codes", epochs=2, num_codes=4)
+    findings = gargalo.diagnose(gargalo.load(tmp_path / "codes"))
+    assert any("100% of the codes" in finding.what for finding in findings)
+
+
+def test_pixels_divided_twice(tmp_path, digits_run):
+    rows = np.random.default_rng(0).integers(0, 2, (60, 1, 8, 8))
+    np.save(tmp_path / "dim.npy", (rows / 255).astype(np.float32))
+    findings = gargalo.diagnose(gargalo.load(digits_run), str(tmp_path / "dim.npy"))
+    assert any("divided by 255 twice" in finding.advice for finding in findings)
+
+
+def test_the_command(digits_run):
+    found = json.loads(run_gargalo("doctor", digits_run, "--json").stdout)
+    assert found[0].keys() == {"severity", "what", "advice"}
+    assert "PCA" in run_gargalo("doctor", digits_run).stdout
+    missing = run_gargalo("doctor", "nowhere")
+    assert missing.returncode == 2
+    assert "There is no run" in missing.stderr

@@ -1,0 +1,47 @@
+"""Pixel by pixel: chances of all pictures sum to 1, and drawing row by row is what the whole picture says."""
+
+import itertools
+
+import pytest
+import torch
+
+from gargalo.likelihoods import AutoregressiveBernoulli, PixelCNN
+from gargalo.training import seeded
+
+
+@pytest.fixture
+def net():
+    with seeded(0):
+        made = PixelCNN(1, 8, 2)
+        for parameter in made.parameters():
+            parameter.data.normal_(0, 0.4)
+        return made.eval()
+
+
+def test_chances_of_all_pictures_sum_to_one(net):
+    pictures = torch.tensor(list(itertools.product([0.0, 1.0], repeat=12))).view(-1, 1, 3, 4)
+    h = torch.randn(1, 8, 3, 4, generator=torch.Generator().manual_seed(1)).expand(len(pictures), -1, -1, -1)
+    with torch.no_grad():
+        total = AutoregressiveBernoulli(h, net).log_prob(pictures).double().exp().sum()
+    assert float(total) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_pixel_sees_only_those_before_it(net):
+    h, x = torch.randn(1, 8, 6, 5), torch.rand(1, 1, 6, 5, requires_grad=True)
+    for i, j in itertools.product(range(6), range(5)):
+        (slope,) = torch.autograd.grad(net.logits(h, x)[0, 0, i, j], x)
+        seen = slope.flatten() != 0
+        assert not bool(seen[5 * i + j :].any())
+        assert i + j == 0 or bool(seen.any())
+
+
+def test_pictures_are_drawn_with_the_chances_of_the_whole(net):
+    h = torch.randn(3, 8, 11, 5)
+    with torch.no_grad():
+        likelihood = AutoregressiveBernoulli(h, net)
+        greedy = likelihood.mode
+        torch.testing.assert_close(greedy, (net.logits(h, greedy) > 0).float())
+        with seeded(3):
+            many = AutoregressiveBernoulli(h[:1].expand(3_000, -1, -1, -1), net).sample()
+        expected = net.logits(h[:1].expand(3_000, -1, -1, -1), many).sigmoid().mean(0)
+    torch.testing.assert_close(many.mean(0), expected, atol=0.04, rtol=0)
