@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format docs bench bench-speed bench-defaults bench-collections clean
+.PHONY: demo test lint format docs bench bench-speed bench-defaults bench-collections bench-methods clean
 
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -27,6 +27,11 @@ lint: .venv/installed
 format: .venv/installed
 	$(BIN)/ruff check --fix src tests benchmarks docs examples
 	$(BIN)/ruff format src tests benchmarks docs examples
+
+bench-methods: .venv/installed  # four hours: every method for a minute, the best likelihood for two hours and more
+	$(BIN)/python -m benchmarks.methods
+	$(BIN)/python -m benchmarks.likelihood
+	$(BIN)/python docs/generate.py
 
 docs: .venv/installed
 	$(BIN)/python docs/generate.py

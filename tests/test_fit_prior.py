@@ -1,0 +1,106 @@
+"""A prior that is fitted afterwards lies beside the weights, belongs to them, and is never believed when damaged."""
+
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import gargalo
+from gargalo import CheckpointError, checkpoint
+from gargalo.verbs import prior
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A plain autoencoder of the digits, trained long enough that its codes mean something."""
+    folder = tmp_path_factory.mktemp("runs") / "plain"
+    gargalo.train("autoencoder", "digits", folder, latent_dim=8, epochs=20)
+    return folder
+
+
+@pytest.fixture
+def copied(run, tmp_path):
+    return shutil.copytree(run, tmp_path / "run")
+
+
+def test_training_fits_one_where_a_method_has_none(run):
+    model = gargalo.load(run)
+    assert model.config["prior"].startswith("mixture:components=")
+    assert (gargalo.sample(model, 5, seed=1) == gargalo.sample(gargalo.load(run), 5, seed=1)).all()
+
+
+def test_samples_of_a_fitted_prior_lie_nearer_to_digits_than_random_codes(run):
+    model = gargalo.load(run)
+    digits = torch.from_numpy(np.asarray(gargalo.data.open_source("digits").values)).flatten(1).float()
+
+    def distance(pictures):
+        return float(torch.cdist(torch.from_numpy(pictures).flatten(1).float(), digits).min(1).values.mean())
+
+    random = gargalo.decode(model, torch.randn(300, 8, generator=torch.Generator().manual_seed(0)))
+    assert distance(gargalo.sample(model, 300)) < 0.8 * distance(random)
+
+
+@pytest.mark.parametrize("name", ["normal", "mixture:components=3", "maf", "iaf:length=1", "two_stage:width=32"])
+def test_another_takes_its_place_and_is_kept(copied, name, monkeypatch):
+    monkeypatch.setattr(prior, "EPOCHS", 2)
+    model = gargalo.fit_prior(gargalo.load(copied), name, seed=3)
+    again = gargalo.load(copied)
+    assert again.config["prior"] == name
+    assert (gargalo.sample(model, 4) == gargalo.sample(again, 4)).all()
+    z = torch.from_numpy(gargalo.embed(again, gargalo.data.open_source("digits").values[:5]))
+    torch.testing.assert_close(again.net.prior.log_prob(z), model.net.prior.log_prob(z))
+
+
+def test_a_vae_gets_a_better_bound_by_it(digits_run, tmp_path):
+    run = shutil.copytree(digits_run, tmp_path / "vae")
+    before = gargalo.evaluate(gargalo.load(run), samples=20)
+    after = gargalo.evaluate(gargalo.fit_prior(gargalo.load(run), "mixture:components=10"), samples=20)
+    assert after["nll"] < before["nll"]
+    vamp = gargalo.fit_prior(gargalo.load(run), "vampprior:components=20")
+    assert np.isfinite(gargalo.evaluate(vamp, samples=20)["nll"])
+
+
+def test_a_damaged_prior_is_not_believed(copied):
+    file = copied / checkpoint.PRIOR
+    content = file.read_bytes()
+    for damaged in (content[:-1] + bytes([content[-1] ^ 1]), content[:100], b""):
+        file.write_bytes(damaged)
+        with pytest.raises(ValueError, match="Fit one: gargalo fit-prior"):
+            gargalo.sample(gargalo.load(copied), 2)
+    gargalo.fit_prior(gargalo.load(copied), "normal")
+    gargalo.sample(gargalo.load(copied), 2)
+
+
+def test_a_prior_that_does_not_fit_is_refused(copied):
+    config, _ = checkpoint.read(copied)
+    checkpoint.keep(copied, checkpoint.PRIOR, {"means": torch.zeros(3)}, config, note="mixture:components=1000000000")
+    with pytest.raises(CheckpointError, match="does not hold"):
+        gargalo.load(copied)
+    save_file({"means": torch.zeros(3)}, copied / checkpoint.PRIOR)  # not written by us: as if it were not there
+    assert "prior" not in gargalo.load(copied).config
+
+
+def test_names_that_do_not_suit_a_model(run):
+    with pytest.raises(ValueError, match="numbers of a code book"):
+        gargalo.fit_prior(gargalo.load(run), "autoregressive")
+    with pytest.raises(ValueError, match="No prior is called"):
+        gargalo.fit_prior(gargalo.load(run), "no_such")
+    with pytest.raises(TypeError, match="posteriors are Gaussian"):
+        gargalo.fit_prior(gargalo.load(run), "vampprior:components=4")
+
+
+def test_the_command(copied, tmp_path):
+    def command(*arguments):
+        return subprocess.run([sys.executable, "-m", "gargalo", *map(str, arguments)], capture_output=True, text=True)
+
+    done = command("fit-prior", copied, "mixture:components=2")
+    assert done.returncode == 0, done.stderr
+    assert command("sample", copied, "-n", 4, "-o", tmp_path / "made.png").returncode == 0
+    assert (tmp_path / "made.png").stat().st_size > 100
+    refused = command("fit-prior", copied, "mixture:components=0")
+    assert refused.returncode == 2
+    assert "components=0 must be at least 1" in refused.stderr
