@@ -1,8 +1,8 @@
 """The likelihood of binarized pictures after an hour of training.
 
-``python -m benchmarks.likelihood [DATA [MINUTES [ROWS]]]``; data are mnist and fashion-mnist, dynamically binarized, test
-rows drawn once with a fixed seed. The bound is importance-weighted with 1,000 samples. Writes likelihood.json, beside
-what a published model reaches: NVAE on MNIST, Exemplar VAE on Fashion-MNIST.
+``python -m benchmarks.likelihood [DATA [MINUTES [ROWS]]]``; data are mnist and fashion-mnist, dynamically binarized,
+test rows drawn once with a fixed seed. The bound is importance-weighted with 1,000 samples. Writes likelihood.json,
+beside what a published model reaches: NVAE on MNIST, Exemplar VAE on Fashion-MNIST.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from gargalo import registry  # not its `source` by name: that is a module of this package
-from gargalo.data import arrays, augmentations, builtin, corruptions, folder  # imported so that their names register
+from gargalo.data import arrays, augmentations, builtin, corruptions, folder, shapes  # so that their names register
 from gargalo.data.images import fit_image, read_image, write_image
 from gargalo.data.source import Example, Part, Skipped, Source
 from gargalo.errors import DataError
@@ -31,6 +31,7 @@ __all__ = [
     "open_like",
     "open_source",
     "read_image",
+    "shapes",
     "write_image",
 ]
 
