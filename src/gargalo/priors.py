@@ -21,6 +21,8 @@ from gargalo.model import LatentModel
 from gargalo.registry import prior
 from gargalo.spec import DataSpec
 
+MAX_FITTED = 20_000  # codes, for a mixture: more would take minutes and tell little
+
 
 class Prior(nn.Module):
     """A density over codes of ``shape`` that can be sampled. ``kl`` is an estimate from one sample unless a subclass
@@ -177,7 +179,7 @@ class Mixture(Prior):
     def prepare(self, z: Tensor, rounds: int = 200) -> None:
         """Expectation and maximization, from components spread as k-means++ spreads them (Arthur and Vassilvitskii
         2007). A small share of the codes' own variance keeps every covariance away from zero."""
-        components = len(self.logits)
+        components, z = len(self.logits), z[:MAX_FITTED]
         self.means.copy_(_spread(z, components))
         whole = torch.cov(z.T).view(self.shape[0], -1) if len(z) > 1 else torch.eye(self.shape[0])
         floor = 1e-3 * torch.diag(whole.diagonal().clamp(min=1e-6))
@@ -194,7 +196,7 @@ class Mixture(Prior):
                 self.roots[k].copy_(root.tril(-1) + torch.diag(root.diagonal().log()))
             joint = self._joint(z)
             shares, found = joint.softmax(1), float(joint.logsumexp(1).mean())
-            if found < before + 2e-4:
+            if found < before + 3e-4:
                 break
             before = found
 
