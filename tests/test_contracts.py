@@ -12,6 +12,7 @@ from gargalo import checkpoint, learned_priors, methods, priors  # noqa: F401  (
 from gargalo.data.source import Source
 from gargalo.model import Batch, LatentModel
 from gargalo.registry import likelihood, method, network
+from gargalo.registry import prior as prior_names
 from gargalo.spec import DataSpec
 from gargalo.training import Settings, TrainState, seeded, train
 from gargalo.verbs import latent, prior
@@ -34,6 +35,9 @@ def config(name, spec=SPEC):
 def make(name, spec=SPEC):
     with seeded(0):
         return checkpoint.build(config(name, spec))
+
+
+CODED = make("vq_vae")[0], SPEC
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -100,6 +104,26 @@ def test_saved_and_loaded_is_bit_equal_and_every_verb_runs(name, tmp_path):
     assert latent.embed(loaded, images, labels=labels).shape == (6, loaded.latent_dim)
     assert latent.sample(loaded, 5).shape == (5, 1, 12, 9)
     assert latent.interpolate(loaded, images[0], images[1], steps=4, labels=[0, 0]).shape == (4, 1, 12, 9)
+
+
+@pytest.mark.parametrize(
+    ("registry", "name"), [(names, name) for names in (method, prior_names) for name in sorted(names)]
+)
+@pytest.mark.parametrize("number", [0, -1, 10**12])
+def test_no_number_in_a_file_keeps_us_building(registry, name, number):
+    """What is out of bounds is refused, as what `load` turns into its own error; nothing runs for ever."""
+    for key, argument in registry.arguments(name).items():
+        if argument.type is not int:
+            continue
+        try:
+            with torch.device("meta"):
+                if registry is method:
+                    checkpoint.build(config(name) | {"arguments": {key: number}})
+                else:
+                    registry[name](*CODED, **{key: number})
+        except (ValueError, TypeError, RuntimeError):
+            continue
+        assert number > 0 or key in ("kl_warmup", "free_nats", "layers", "depth"), f"{key}={number} was taken"
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -1,13 +1,14 @@
 """The doctor finds what was broken on purpose, and nothing else."""
 
 import json
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 
 import gargalo
-from gargalo import adversarial
+from gargalo import adversarial, checkpoint
 
 
 def run_gargalo(*arguments):
@@ -45,6 +46,16 @@ def test_pixels_divided_twice(tmp_path, digits_run):
     np.save(tmp_path / "dim.npy", (rows / 255).astype(np.float32))
     findings = gargalo.diagnose(gargalo.load(digits_run), str(tmp_path / "dim.npy"))
     assert any("divided by 255 twice" in finding.advice for finding in findings)
+
+
+def test_a_line_that_a_crash_cut_short_is_left_out(digits_run, tmp_path):
+    run = shutil.copytree(digits_run, tmp_path / "run")
+    whole = checkpoint.metrics(run)
+    with (run / checkpoint.METRICS).open("a") as file:
+        file.write('{"step": 99, "lo')
+    assert checkpoint.metrics(run) == whole
+    gargalo.diagnose(gargalo.load(run))
+    gargalo.report(run)
 
 
 def test_the_command(digits_run):

@@ -64,6 +64,17 @@ def test_a_vae_gets_a_better_bound_by_it(digits_run, tmp_path):
     assert np.isfinite(gargalo.evaluate(vamp, samples=20)["nll"])
 
 
+def test_a_prior_in_the_place_of_one_that_was_learned_does_not_lose_it(tmp_path):
+    gargalo.train("vamp-vae", "digits", tmp_path / "run", epochs=1, components=9)
+    own = gargalo.load(tmp_path / "run").net.prior.state_dict()
+    gargalo.fit_prior(gargalo.load(tmp_path / "run"), "normal")
+    estimator = gargalo.Autoencoder.from_run(tmp_path / "run")
+    estimator.save(tmp_path / "copy")
+    assert gargalo.load(tmp_path / "copy").config["prior"] == "normal"
+    (tmp_path / "copy" / checkpoint.PRIOR).unlink()
+    assert torch.equal(gargalo.load(tmp_path / "copy").net.prior.inputs, own["inputs"])
+
+
 def test_a_damaged_prior_is_not_believed(copied):
     file = copied / checkpoint.PRIOR
     content = file.read_bytes()
@@ -77,9 +88,14 @@ def test_a_damaged_prior_is_not_believed(copied):
 
 def test_a_prior_that_does_not_fit_is_refused(copied):
     config, _ = checkpoint.read(copied)
-    checkpoint.keep(copied, checkpoint.PRIOR, {"means": torch.zeros(3)}, config, note="mixture:components=1000000000")
-    with pytest.raises(CheckpointError, match="does not hold"):
-        gargalo.load(copied)
+    for note, reason in {
+        "mixture:components=100": "does not hold",
+        "mixture:components=1000000000": "must lie between 1 and 10000",
+        "no_such": "No prior is called",
+    }.items():
+        checkpoint.keep(copied, checkpoint.PRIOR, {"means": torch.zeros(3)}, config, note=note)
+        with pytest.raises(CheckpointError, match=reason):
+            gargalo.load(copied)
     save_file({"means": torch.zeros(3)}, copied / checkpoint.PRIOR)  # not written by us: as if it were not there
     assert "prior" not in gargalo.load(copied).config
 
@@ -103,4 +119,4 @@ def test_the_command(copied, tmp_path):
     assert (tmp_path / "made.png").stat().st_size > 100
     refused = command("fit-prior", copied, "mixture:components=0")
     assert refused.returncode == 2
-    assert "components=0 must be at least 1" in refused.stderr
+    assert "components=0 must lie between 1 and 10000" in refused.stderr

@@ -13,8 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gargalo.errors import check_range
 from gargalo.model import Batch, Output
 from gargalo.objectives import GENERATIVE, Loss, Objective, loss, parts_of
+
+MAX_WIDTH = 8192
 
 
 class Adversarial(Objective):
@@ -103,6 +106,7 @@ class Critic(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], width: int) -> None:
         super().__init__()
+        check_range("critic_width", width, 4, MAX_WIDTH)
         self.eye: nn.Module
         if len(shape) == 3 and min(shape[1:]) >= 8:
             kernels = [nn.Conv2d(shape[0], width // 4, 4, 2, 1), nn.Conv2d(width // 4, width // 2, 4, 2, 1)]
@@ -130,6 +134,7 @@ def told_apart(critic: nn.Module, ones: Tensor, zeros: Tensor) -> Loss:
 
 
 def dense_critic(dim: int, width: int, depth: int) -> nn.Module:
+    check_range("critic_width", width, 1, MAX_WIDTH)
     layers: list[nn.Module] = [nn.Linear(dim, width), nn.LeakyReLU(0.2)]
     for _ in range(depth - 1):
         layers += [nn.Linear(width, width), nn.LeakyReLU(0.2)]

@@ -10,16 +10,18 @@ import torch
 from torch import nn
 
 from gargalo import bottlenecks, learned_priors, likelihoods, networks, priors
+from gargalo.errors import check_range
 from gargalo.hierarchy import Ancestral, Hierarchy
 from gargalo.model import LatentModel
 from gargalo.networks import ladder
 from gargalo.networks.conditioned import ConditionedDecoder, ConditionedEncoder
+from gargalo.networks.sizes import check_width
 from gargalo.registry import likelihood, network
 from gargalo.spec import DataSpec
 
 __all__ = ["learned_priors", "likelihoods", "networks"]  # imported so that their names are registered
 
-MAX_LATENT = 1 << 16
+MAX_LATENT, MAX_LEVELS = 1 << 16, 64
 
 
 def point_model(spec: DataSpec, latent_dim: int, prior: nn.Module | None = None) -> LatentModel:
@@ -62,9 +64,15 @@ def code_model(spec: DataSpec, quantizer: Any) -> LatentModel:
 
 
 def check_latent(latent_dim: int) -> int:
-    if not 1 <= latent_dim <= MAX_LATENT:
-        raise ValueError(f"latent_dim={latent_dim} must lie between 1 and {MAX_LATENT}.")
-    return latent_dim
+    return check_range("latent_dim", latent_dim, 1, MAX_LATENT)
+
+
+def counts_of(name: str, text: str) -> list[int]:
+    """``"1+2+4"`` to its numbers; ValueError that says how to write them."""
+    parts = text.split("+")
+    if not all(part.strip().isdecimal() for part in parts):
+        raise ValueError(f"{name}={text!r} must be whole numbers joined by +, such as 1+2+4.")
+    return [int(part) for part in parts]
 
 
 def _conditioned(spec: DataSpec, latent_dim: int, outputs: int, channels: int) -> tuple[nn.Module, nn.Module]:
@@ -79,6 +87,7 @@ def dense_hierarchy(spec: DataSpec, sizes: tuple[int, ...], width: int) -> Hiera
     """Levels of vectors, the largest nearest to the data; encoder and decoder are dense."""
     for size in sizes:
         check_latent(size)
+    check_width(width)
     head = likelihood.select(spec.likelihood)(spec)
     top_down = list(reversed(sizes))
     levels: list[nn.Module] = [
@@ -96,10 +105,13 @@ def picture_hierarchy(spec: DataSpec, width: int, channels: int, counts: list[in
     flat = spec.kind != "image"
     factor = 1 if flat else 2 if max(spec.shape[1:]) <= 32 else 4
     grids = [(1, 1)] if flat else ladder.grids_of(spec.shape, factor)[-len(counts) :]
+    counts = counts[: len(grids)]  # smaller pictures have fewer scales
+    check_range("the sum of levels", sum(counts), 1, MAX_LEVELS)
+    check_range("channels", channels, 1, check_width(width))
     head = likelihood.select(spec.likelihood)(spec)
     levels: list[nn.Module] = [
         ladder.Convolved(index, grid, 4 * channels if grid == (1, 1) else channels, width)
-        for index, (grid, count) in enumerate(zip(grids, counts, strict=False))
+        for index, (grid, count) in enumerate(zip(grids, counts, strict=True))
         for _ in range(count)
     ]
     shape = (spec.shape[0] * head.channels, *spec.shape[1:])

@@ -10,12 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gargalo import curved, distributions, flows
+from gargalo.distributions import DiagonalGaussian
+from gargalo.errors import check_range
 
-
-def gaussian(h: Tensor) -> distributions.DiagonalGaussian:
-    """Mean and log-variance, side by side. The log-variance is kept within +-12 so that its exponential is finite."""
-    mean, log_var = h.float().chunk(2, dim=1)
-    return distributions.DiagonalGaussian(mean, log_var.clamp(-12, 12))
+MAX_STEPS, MAX_CODES = 64, 1 << 16  # a hostile config must not keep us building
 
 
 class Point(nn.Module):
@@ -34,8 +32,8 @@ class Gaussian(nn.Module):
         super().__init__()
         self.outputs = 2 * latent_dim
 
-    def forward(self, h: Tensor) -> distributions.DiagonalGaussian:
-        return gaussian(h)
+    def forward(self, h: Tensor) -> DiagonalGaussian:
+        return DiagonalGaussian.of(h)
 
 
 class LinearFlow(nn.Module):
@@ -43,13 +41,14 @@ class LinearFlow(nn.Module):
 
     def __init__(self, latent_dim: int, kind: Literal["planar", "radial"], length: int) -> None:
         super().__init__()
+        check_range("length", length, 1, MAX_STEPS)
         self.step = flows.planar if kind == "planar" else flows.radial
         self.length, self.told = length, 2 * latent_dim + 1 if kind == "planar" else latent_dim + 2
         self.gaussian, self.outputs = 2 * latent_dim, 2 * latent_dim + length * self.told
 
     def forward(self, h: Tensor) -> distributions.Flowed:
         base, context = h.float().split([self.gaussian, self.outputs - self.gaussian], 1)
-        return distributions.Flowed(gaussian(base), self.flow, context)
+        return distributions.Flowed(DiagonalGaussian.of(base), self.flow, context)
 
     def flow(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         log_det = z.new_zeros(len(z))
@@ -64,12 +63,14 @@ class AutoregressiveFlow(nn.Module):
 
     def __init__(self, latent_dim: int, length: int, width: int) -> None:
         super().__init__()
+        check_range("length", length, 1, MAX_STEPS)
+        check_range("width", width, 1, MAX_CODES)
         self.latent_dim, self.outputs = latent_dim, 3 * latent_dim
         self.flow = flows.InverseAutoregressive(latent_dim, length, width, latent_dim)
 
     def forward(self, h: Tensor) -> distributions.Flowed:
         base, context = h.float().split([2 * self.latent_dim, self.latent_dim], 1)
-        return distributions.Flowed(gaussian(base), self.flow, context)
+        return distributions.Flowed(DiagonalGaussian.of(base), self.flow, context)
 
 
 class Sphere(nn.Module):
@@ -92,7 +93,7 @@ class Ball(nn.Module):
         self.outputs, self.c = 2 * latent_dim, c
 
     def forward(self, h: Tensor) -> curved.WrappedNormal:
-        base = gaussian(h)
+        base = DiagonalGaussian.of(h)
         return curved.WrappedNormal(curved.wrap(base.mean, self.c), base.log_var, self.c)
 
 
@@ -119,6 +120,9 @@ class VectorQuantizer(nn.Module):
 
     def __init__(self, num_codes: int, dim: int, positions: int, decay: float | None = 0.99) -> None:
         super().__init__()
+        check_range("num_codes", num_codes, 2, MAX_CODES)
+        check_range("dim", dim, 1, MAX_STEPS * MAX_STEPS)
+        check_range("positions", positions, 1, MAX_STEPS * MAX_STEPS)
         self.outputs, self.dim, self.positions, self.decay = positions * dim, dim, positions, decay
         self.sizes = (num_codes,) * positions
         vectors = torch.randn(num_codes, dim) * dim**-0.5
@@ -178,6 +182,7 @@ class ResidualQuantizer(nn.Module):
 
     def __init__(self, num_codes: int, dim: int, positions: int, books: int, decay: float) -> None:
         super().__init__()
+        check_range("books", books, 1, MAX_STEPS)
         self.books = nn.ModuleList(VectorQuantizer(num_codes, dim, positions, decay) for _ in range(books))
         self.outputs, self.dim, self.positions = positions * dim, dim, positions
         self.sizes = (num_codes,) * (positions * books)
@@ -215,6 +220,10 @@ class ScalarQuantizer(nn.Module):
 
     def __init__(self, levels: tuple[int, ...], positions: int) -> None:
         super().__init__()
+        check_range("positions", positions, 1, MAX_STEPS * MAX_STEPS)
+        for side in levels:
+            check_range("levels", side, 2, MAX_CODES)
+        check_range("the product of levels", prod(levels), 2, MAX_CODES)
         self.dim, self.positions, self.outputs = len(levels), positions, len(levels) * positions
         self.sizes = (prod(levels),) * positions
         self.register_buffer("sides", torch.tensor(levels), persistent=False)
@@ -226,7 +235,7 @@ class ScalarQuantizer(nn.Module):
         shift = torch.where(self.sides % 2 == 0, 0.5, 0.0)  # an even number of levels lies beside the whole numbers
         rounded = (bounded - shift).round() + shift
         vectors = torch.maximum(torch.minimum(rounded, half), -half) / half
-        return distributions.Codes(bounded / half, vectors, self._number(vectors), self.sizes[0])
+        return distributions.Codes(bounded / half, vectors.detach(), self._number(vectors), self.sizes[0])
 
     def find(self, z: Tensor) -> Tensor:
         return self._number(z.unflatten(1, (self.positions, self.dim)))

@@ -39,6 +39,7 @@ from gargalo.spec import DataSpec
 
 FORMAT = 1
 KEEP = 2
+METRICS = "metrics.jsonl"
 PRIOR = "prior.safetensors"  # beside the checkpoints, see `gargalo.verbs.prior`
 NORMALITY = "normality.safetensors"  # beside the checkpoints, see `gargalo.evaluation.normality`
 MAX_CONFIG_BYTES = 4 << 20
@@ -213,7 +214,7 @@ def with_kept_prior(model: TrainedModel) -> TrainedModel:
 
 def replace_prior(model: TrainedModel, fitted: nn.Module, name: str) -> TrainedModel:
     """The same model with another prior, in place."""
-    model.net.prior = fitted.eval().requires_grad_(False)
+    model.net.replace_prior(fitted.eval().requires_grad_(False))
     model.config["prior"] = name
     return model
 
@@ -221,7 +222,10 @@ def replace_prior(model: TrainedModel, fitted: nn.Module, name: str) -> TrainedM
 def own_weights(model: TrainedModel) -> dict[str, Tensor]:
     """Of the model as its method makes it: without a prior that was fitted afterwards."""
     weights = model.net.state_dict()
-    return {name: t for name, t in weights.items() if "prior" not in model.config or not name.startswith("prior.")}
+    if model.net.replaced is None:
+        return weights
+    own = {f"prior.{name}": tensor for name, tensor in model.net.replaced.items()}
+    return {name: tensor for name, tensor in weights.items() if not name.startswith("prior.")} | own
 
 
 def keep(run: Path, name: str, tensors: dict[str, Tensor], config: dict[str, Any], note: str = "") -> None:
@@ -254,6 +258,18 @@ def kept(run: Path, name: str, config: dict[str, Any]) -> Kept | None:
     note = marks.get("note", "")
     whole = marks.get("sha256") == _tensors_digest(tensors, note)
     return Kept(tensors, note) if whole and marks.get("weights") == config["sha256"]["model.safetensors"] else None
+
+
+def metrics(run: Path) -> list[dict[str, Any]]:
+    """The lines of a run's ``metrics.jsonl``, as far as a crash did not cut one short."""
+    file = run / METRICS
+    found: list[dict[str, Any]] = []
+    for line in file.read_text().splitlines() if file.exists() else []:
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            break
+    return found
 
 
 def started(run: Path) -> bool:

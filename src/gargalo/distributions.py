@@ -55,6 +55,13 @@ class DiagonalGaussian:
     mean: Tensor  # [N, D]
     log_var: Tensor  # [N, D]
 
+    @classmethod
+    def of(cls, h: Tensor) -> DiagonalGaussian:
+        """From mean and log-variance, side by side ``[N, 2 D, ...]``. The log-variance is kept within +-12 so that its
+        exponential is finite."""
+        mean, log_var = h.float().chunk(2, dim=1)
+        return cls(mean, log_var.clamp(-12, 12))
+
     @property
     def mode(self) -> Tensor:
         return self.mean

@@ -1,4 +1,4 @@
-"""The two errors of our own and a warning. Everything else is Python's: ValueError, TypeError, KeyError."""
+"""The two errors of our own, a warning and a check. Everything else is Python's: ValueError, TypeError, KeyError."""
 
 
 class GargaloError(Exception):
@@ -11,6 +11,13 @@ class CheckpointError(GargaloError):
 
 class DataError(GargaloError):
     """A data set, an image or a table cannot be used as given."""
+
+
+def check_range(name: str, value: int, low: int, high: int) -> int:
+    """The value itself; ValueError where it lies outside, with what was given and what is accepted."""
+    if not low <= value <= high:
+        raise ValueError(f"{name}={value} must lie between {low} and {high}.")
+    return value
 
 
 class OutOfDomainWarning(UserWarning):

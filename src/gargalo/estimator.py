@@ -170,7 +170,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         codes = check_array(X, dtype=FLOATS, input_name="X")
         if codes.shape[1] != self._n_features_out:
             raise ValueError(f"X has shape {codes.shape}; codes of this Autoencoder are (n, {self._n_features_out}).")
-        rows = _at_least(codes.reshape(len(codes), *self._code_shape))
+        rows = _at_least(codes)
         every = [np.full(len(rows), c) for c in range(self.model_.spec.num_classes)]
         choices = every if self._conditional and y is None else [self._labels(codes, len(rows), y)]
         found = [latent.decode(self.model_, rows, labels=labels)[: len(codes)] for labels in choices]
@@ -218,14 +218,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     @property
     def _n_features_out(self) -> int:
-        return prod(self._code_shape)
-
-    @property
-    def _code_shape(self) -> tuple[int, ...]:
-        """Of one code; those of some methods are grids."""
-        label = torch.zeros(1, dtype=torch.long) if self._conditional else None
-        with torch.no_grad(), seeded(0):
-            return tuple(self.model_.net.encode(torch.zeros(1, *self.model_.spec.input_shape), label).mode.shape[1:])
+        return self.model_.latent_dim
 
     @property
     def _conditional(self) -> bool:

@@ -138,7 +138,8 @@ class Fitting:
     def new_state(self, total_steps: int, plan: Plan | None = None) -> TrainState:
         with seeded(derive(self.settings.seed, "weights")):
             model, objective = checkpoint.build(self.config)
-            model.prime(next(dataclasses.replace(self.feed, batch_size=min(PRIMED, len(self.rows))).batches()))
+            at_once = min(PRIMED, len(self.rows), max(1, VALIDATED_AT_ONCE // self.source.spec.numbers))
+            model.prime(dataclasses.replace(self.feed, batch_size=at_once).batches())
         return TrainState(model, objective, self.settings, total_steps, plan)
 
     def begin(self) -> TrainState:

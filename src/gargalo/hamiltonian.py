@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from gargalo.distributions import LOG_2PI, DiagonalGaussian, tile
+from gargalo.errors import check_range
 from gargalo.functional import standard_normal_log_prob
 from gargalo.model import Batch, LatentModel, Output
 
@@ -24,6 +25,9 @@ class Hamiltonian(LatentModel):
 
     def __init__(self, *parts: nn.Module, steps: int, step_size: float, temperature: float) -> None:
         super().__init__(*parts)
+        check_range("steps", steps, 1, 100)
+        if not step_size > 0 or not 0 < temperature <= 1:
+            raise ValueError(f"step_size={step_size} must be greater than 0, temperature={temperature} in (0, 1].")
         self.steps, self.temperature = steps, temperature
         self.log_step = nn.Parameter(torch.tensor(step_size).log())
 
@@ -91,6 +95,7 @@ class Riemannian(Hamiltonian):
     ) -> None:
         super().__init__(*parts, steps=steps, step_size=step_size, temperature=temperature)
         self.metric, self.width, self.floor = metric, width, floor
+        check_range("anchors", anchors, 1, 1 << 16)
         (latent_dim,) = cast(tuple[int], self.prior.shape)
         self.register_buffer("centroids", torch.zeros(anchors, latent_dim))
         self.register_buffer("factors", torch.zeros(anchors, latent_dim, latent_dim))

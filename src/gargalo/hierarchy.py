@@ -1,4 +1,4 @@
-"""The one subclass of LatentModel: z is drawn level by level, each level's prior looking at those above.
+"""The subclass of LatentModel whose z is many: it is drawn level by level, each level's prior looking at those above.
 
     x -> encoder -> features at every scale
                        |
@@ -60,8 +60,7 @@ class Ancestral(Prior):
         return self.descend(len(z), given=z).log_p
 
     def sample(self, n: int, temperature: float = 1.0) -> Tensor:
-        noise = torch.randn(n, *self.shape, device=self.start.device) * temperature
-        return self.descend(n, noise=noise).z
+        return self.descend(n, noise=self.noise(n) * temperature).z
 
     def descend(
         self, n: int, features: Any = None, *, given: Tensor | None = None, noise: Tensor | None = None

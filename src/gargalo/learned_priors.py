@@ -10,28 +10,39 @@ from torch.nn import functional as F
 
 from gargalo import functional
 from gargalo.distributions import Codes, DiagonalGaussian, Posterior, tile
+from gargalo.errors import check_range
 from gargalo.flows import MaskedAutoregressive
 from gargalo.model import LatentModel
 from gargalo.priors import Prior, code_dim
 from gargalo.registry import prior
 from gargalo.spec import DataSpec
 
+MAX_DEPTH, MAX_WIDTH, HEADS = 32, 8192, 4
 
-class Flow(Prior):
-    """A masked autoregressive flow of the standardized codes (Papamakarios et al. 2017)."""
+
+class Standardized(Prior):
+    """Looks at codes with their mean taken off and each number at unit variance."""
 
     shift: Tensor
     scale: Tensor
 
-    def __init__(self, latent_dim: int, length: int, width: int) -> None:
+    def __init__(self, latent_dim: int) -> None:
         super().__init__((latent_dim,))
-        self.flow = MaskedAutoregressive(latent_dim, length, width)
         self.register_buffer("shift", torch.zeros(latent_dim))
         self.register_buffer("scale", torch.ones(latent_dim))
 
     def prepare(self, z: Tensor) -> None:
         self.shift.copy_(z.mean(0))
         self.scale.copy_(z.std(0, correction=0).clamp(min=1e-6))
+
+
+class Flow(Standardized):
+    """A masked autoregressive flow of the codes (Papamakarios et al. 2017)."""
+
+    def __init__(self, latent_dim: int, length: int, width: int) -> None:
+        super().__init__(latent_dim)
+        check_range("length", length, 1, MAX_DEPTH)
+        self.flow = MaskedAutoregressive(latent_dim, length, check_range("width", width, 1, MAX_WIDTH))
 
     def log_prob(self, z: Tensor) -> Tensor:
         noise, log_det = self.towards_noise((z - self.shift) / self.scale)
@@ -60,15 +71,14 @@ class InverseFlow(Flow):
         return self.flow(noise)[0]
 
 
-class TwoStage(Prior):
+class TwoStage(Standardized):
     """A small VAE of the standardized codes, whose own codes do follow N(0, I) (Dai and Wipf 2019)."""
 
     draws = 16
-    shift: Tensor
-    scale: Tensor
 
     def __init__(self, latent_dim: int, width: int) -> None:
-        super().__init__((latent_dim,))
+        super().__init__(latent_dim)
+        check_range("width", width, 1, MAX_WIDTH)
 
         def net(outputs: int) -> nn.Sequential:
             inner = nn.Linear(width, width)
@@ -76,10 +86,6 @@ class TwoStage(Prior):
 
         self.encoder, self.decoder = net(2 * latent_dim), net(latent_dim)
         self.log_std = nn.Parameter(torch.zeros(()))
-        self.register_buffer("shift", torch.zeros(latent_dim))
-        self.register_buffer("scale", torch.ones(latent_dim))
-
-    prepare = Flow.prepare
 
     def log_prob(self, z: Tensor) -> Tensor:
         """An importance-weighted lower bound; every row meets the same noise."""
@@ -118,11 +124,14 @@ class Autoregressive(Prior):
 
     def __init__(self, bottleneck: Any, width: int, depth: int) -> None:
         super().__init__((bottleneck.outputs,))
+        check_range("depth", depth, 1, MAX_DEPTH)
+        if check_range("width", width, HEADS, MAX_WIDTH) % HEADS:
+            raise ValueError(f"width={width} must be a multiple of {HEADS}.")
         self.find, self.look_up = bottleneck.find, bottleneck.look_up
         self.num_codes, self.length = bottleneck.sizes[0], len(bottleneck.sizes)
         self.embedding = nn.Embedding(self.num_codes + 1, width)  # the last says: nothing yet
         self.place = nn.Parameter(torch.randn(self.length, width) * 0.02)
-        layer = nn.TransformerEncoderLayer(width, 4, 4 * width, dropout=0.0, batch_first=True, norm_first=True)
+        layer = nn.TransformerEncoderLayer(width, HEADS, 4 * width, dropout=0.0, batch_first=True, norm_first=True)
         self.layers = nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
         self.last = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, self.num_codes))
         seen = nn.Transformer.generate_square_subsequent_mask(self.length)

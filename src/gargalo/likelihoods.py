@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from gargalo import distributions, functional
 from gargalo.distributions import Likelihood
+from gargalo.errors import check_range
 from gargalo.registry import likelihood
 from gargalo.spec import DataSpec
 
@@ -192,6 +193,8 @@ def pixel_cnn(spec: DataSpec, *, width: int = 32, layers: int = 3) -> nn.Module:
     """On or off, each pixel with those before it in view (van den Oord et al. 2016; Gulrajani et al. 2017)."""
     if not spec.is_pixels:
         raise ValueError(f"pixel_cnn is for pictures; this data has shape {spec.shape}.")
+    check_range("pixel_cnn: width", width, spec.shape[0], 1024)
+    check_range("pixel_cnn: layers", layers, 0, 64)
     return PixelCNN(spec.shape[0], width - width % spec.shape[0], layers)
 
 

@@ -16,12 +16,15 @@ from torch import nn
 from gargalo import adversarial, bottlenecks, functional, objectives, priors
 from gargalo.assembly import (
     build,
+    check_latent,
     code_model,
+    counts_of,
     dense_hierarchy,
     gaussian_model,
     picture_hierarchy,
     point_model,
 )
+from gargalo.errors import check_range
 from gargalo.hamiltonian import Hamiltonian, Riemannian
 from gargalo.model import LatentModel
 from gargalo.objectives import Objective
@@ -83,11 +86,11 @@ def contrastive_autoencoder(
 
     After Chen et al. 2020 and Wei et al. 2022.
     """
-    change = augmentation.select(views)
+    model = point_model(spec, latent_dim)
     objective = objectives.Contrastive(
-        latent_dim, spec.shape, change, contrast=contrast, edges=edges, temperature=temperature
+        latent_dim, spec.shape, augmentation.select(views), contrast=contrast, edges=edges, temperature=temperature
     )
-    return point_model(spec, latent_dim), objective
+    return model, objective
 
 
 # ---- Variational ---------------------------------------------------------------------------------------------------
@@ -237,6 +240,7 @@ def rhvae(
     floor: float = 0.1,
 ) -> Made:
     """Riemannian Hamiltonian VAE: the same in a learned geometry (Chadebec et al. 2020)."""
+    check_latent(latent_dim)
     metric = nn.Sequential(
         nn.Flatten(), nn.Linear(prod(spec.input_shape), 128), nn.SiLU(), nn.Linear(128, latent_dim**2)
     )
@@ -295,7 +299,8 @@ def ladder_vae(spec: DataSpec, *, latent_dim: int = 32, levels: int = 3, width: 
 
     ``latent_dim`` is that of the level nearest to the data.
     """
-    sizes = tuple(max(1, latent_dim >> level) for level in range(levels))
+    check_latent(latent_dim)
+    sizes = tuple(max(1, latent_dim >> level) for level in range(check_range("levels", levels, 1, 16)))
     return dense_hierarchy(spec, sizes, width), objectives.ELBO(warmup=kl_warmup)
 
 
@@ -307,8 +312,7 @@ def deep_vae(
 
     ``levels`` says how many there are on each grid, from a single place to the finest; ``channels`` each has.
     """
-    counts = [int(count) for count in levels.split("+")]
-    return picture_hierarchy(spec, width, channels, counts), objectives.ELBO(warmup=kl_warmup)
+    return picture_hierarchy(spec, width, channels, counts_of("levels", levels)), objectives.ELBO(warmup=kl_warmup)
 
 
 # ---- Discrete codes ------------------------------------------------------------------------------------------------
@@ -341,7 +345,7 @@ def residual_vq_vae(
 @method
 def fsq(spec: DataSpec, *, levels: str = "8+5+5", positions: int = 32) -> Made:
     """Finite scalar quantization: each number rounded to one of a few ``levels`` (Mentzer et al. 2024)."""
-    quantizer = bottlenecks.ScalarQuantizer(tuple(int(level) for level in levels.split("+")), positions)
+    quantizer = bottlenecks.ScalarQuantizer(tuple(counts_of("levels", levels)), positions)
     return code_model(spec, quantizer), objectives.Quantized(0.0)
 
 
@@ -358,6 +362,7 @@ def wae_mmd(spec: DataSpec, *, latent_dim: int = 16, weight: float = 500.0) -> M
 @method
 def swae(spec: DataSpec, *, latent_dim: int = 16, weight: float = 500.0, directions: int = 50) -> Made:
     """Sliced Wasserstein autoencoder: the same, by distances along random lines (Kolouri et al. 2019)."""
+    check_range("directions", directions, 1, 1 << 16)
     model = point_model(spec, latent_dim, priors.StandardNormal(latent_dim))
     return model, objectives.Matched(weight, partial(functional.sliced_wasserstein, directions=directions))
 

@@ -7,6 +7,7 @@ input -> encoder -> bottleneck -> posterior q(z|x) -> z -> decoder -> likelihood
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -53,6 +54,7 @@ class LatentModel(nn.Module):
         super().__init__()
         self.encoder, self.bottleneck, self.decoder = encoder, bottleneck, decoder
         self.prior, self.likelihood = prior, likelihood
+        self.replaced: dict[str, Tensor] | None = None  # the tensors of the prior that a fitted one took the place of
         self.suggested_prior: str | None = getattr(prior, "suggestion", None)  # to fit to the codes after training
 
     @property
@@ -92,12 +94,21 @@ class LatentModel(nn.Module):
         return tuple(z.shape[1:])
 
     @torch.no_grad()
-    def prime(self, batch: Batch) -> None:
-        """Lets parts that start from data see some: code books, pseudo-inputs."""
-        if hasattr(self.bottleneck, "prime"):
-            self.bottleneck.prime(self.encoder(batch.input, *self._given(batch.condition)))  # type: ignore[operator]
-        if hasattr(self.prior, "prime"):
-            self.prior.prime(batch.input)  # type: ignore[operator]
+    def prime(self, batches: Iterator[Batch]) -> None:
+        """Lets parts that start from data see some: code books, pseudo-inputs. Others cost nothing."""
+        parts = [part for part in (self.bottleneck, self.prior) if hasattr(part, "prime")]
+        if not parts:
+            return
+        batch = next(batches)
+        for part in parts:
+            seen = batch.input if part is self.prior else self.encoder(batch.input, *self._given(batch.condition))
+            part.prime(seen)  # type: ignore[operator]
+
+    def replace_prior(self, prior: nn.Module) -> None:
+        """Takes one that was fitted to the codes; the tensors of the first are remembered."""
+        if self.replaced is None:
+            self.replaced = self.prior.state_dict()
+        self.prior = prior
 
     def _given(self, condition: Tensor | None, teacher: Tensor | None = None) -> tuple[Tensor, ...]:
         wanted = condition if self.conditional else None

@@ -202,8 +202,7 @@ class Matched(Objective):
     def forward(self, model: nn.Module, batch: Batch, player: str = "model") -> Loss:
         out: Output = model(batch)
         apart = self.distance(out.z, cast(Any, out.prior).sample(len(out.z)))
-        kl = self.kl * out.kl if self.kl else torch.zeros_like(out.nll)
-        return loss(out.nll + self.weight * apart + kl, nll=out.nll, apart=apart, kl=out.kl)
+        return loss(out.nll + self.weight * apart + self.kl * out.kl, nll=out.nll, apart=apart, kl=out.kl)
 
 
 class ImportanceWeighted(Objective):
@@ -254,11 +253,9 @@ class Quantized(Objective):
     def forward(self, model: nn.Module, batch: Batch, player: str = "model") -> Loss:
         out: Output = model(batch)
         q = expect_posterior(self, out.posterior, Codes)
-        total = out.nll
         commitment = (q.features - q.vectors.detach()).square().flatten(1).sum(1)
-        if self.commitment:
-            total = total + self.commitment * commitment
-        if q.vectors.requires_grad and self.commitment:
+        total = out.nll + self.commitment * commitment
+        if q.vectors.requires_grad:
             total = total + (q.vectors - q.features.detach()).square().flatten(1).sum(1)
         return loss(total, nll=out.nll, commitment=commitment, perplexity=functional.perplexity(q.indices, q.num_codes))
 

@@ -6,7 +6,6 @@ import base64
 import csv
 import html
 import io
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -163,8 +162,7 @@ def _number(value: float | None) -> str:
 
 
 def _curves(run: Path) -> str:
-    file = run / "metrics.jsonl"
-    lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    lines = checkpoint.metrics(run)
     if not lines:
         return ""
     series = {

@@ -17,10 +17,12 @@ from torch.nn import functional as F
 from gargalo import functional
 from gargalo.curved import VonMisesFisher, WrappedNormal
 from gargalo.distributions import DiagonalGaussian, Posterior
+from gargalo.errors import check_range
 from gargalo.model import LatentModel
 from gargalo.registry import prior
 from gargalo.spec import DataSpec
 
+MAX_COMPONENTS = 10_000
 MAX_FITTED = 20_000  # codes, for a mixture: more would take minutes and tell little
 
 
@@ -148,8 +150,7 @@ class Mixture(Prior):
 
     def __init__(self, latent_dim: int, components: int) -> None:
         super().__init__((latent_dim,))
-        if components < 1:
-            raise ValueError(f"components={components} must be at least 1.")
+        check_range("components", components, 1, MAX_COMPONENTS)
         self.logits = nn.Parameter(torch.zeros(components))
         self.means = nn.Parameter(torch.randn(components, latent_dim))
         self.roots = nn.Parameter(torch.zeros(components, latent_dim, latent_dim))
@@ -220,6 +221,7 @@ class Vamp(Prior):
         self, latent_dim: int, encode: Callable[[Tensor], Posterior], input_shape: tuple[int, ...], components: int
     ) -> None:
         super().__init__((latent_dim,))
+        check_range("components", components, 1, MAX_COMPONENTS)
         self.encode = encode  # a bound method: the encoder stays the model's own
         self.inputs = nn.Parameter(0.5 + 0.05 * torch.randn(components, *input_shape))
 

@@ -127,7 +127,8 @@ def compare(outputs: Tensor, targets: Tensor, pixels: bool) -> dict[str, Any]:
 def _baselines(model: TrainedModel, feed: Feed, inputs: Tensor, targets: Tensor, pixels: bool) -> dict[str, Any]:
     """PCA at the same code size, the mean, the floor; for a corrupted input also the best linear map."""
     feed = replace(feed, index=baselines.enough(feed.index, model.spec.numbers))
-    train = torch.cat([batch.target for batch in feed.in_order()])
+    pairs = list(feed.in_order())
+    train = torch.cat([pair.target for pair in pairs])
     projected = baselines.pca(train, targets, model.code_numbers)
     table: dict[str, Any] = {
         "pca": None if projected is None else compare(projected, targets, pixels),
@@ -135,9 +136,8 @@ def _baselines(model: TrainedModel, feed: Feed, inputs: Tensor, targets: Tensor,
         "floor": compare(targets, targets, pixels),
     }
     if model.corruption != "none" and inputs[0].numel() <= MAX_RIDGE_INPUT:
-        pairs = list(feed.in_order())
-        x, y = torch.cat([p.input for p in pairs]), torch.cat([p.target for p in pairs])
-        table["linear"] = compare(baselines.ridge(x, y, inputs, model.spec.shape), targets, pixels)
+        seen = torch.cat([pair.input for pair in pairs])
+        table["linear"] = compare(baselines.ridge(seen, train, inputs, model.spec.shape), targets, pixels)
         if inputs.shape == targets.shape:
             table["input"] = compare(inputs, targets, pixels)
     return table

@@ -15,12 +15,6 @@ from gargalo.networks.codes import CodeLinear
 from gargalo.networks.convnet import Residual
 
 
-def gaussian(h: Tensor) -> DiagonalGaussian:
-    """Mean and log-variance side by side."""
-    mean, log_var = h.float().chunk(2, dim=1)
-    return DiagonalGaussian(mean, log_var.clamp(-12, 12))
-
-
 class Scale(nn.Module):
     """Residual blocks on one grid, behind a step down to it from the one before."""
 
@@ -86,7 +80,7 @@ class Convolved(nn.Module):
             nn.init.zeros_(cast(nn.Conv2d, last).weight)
 
     def prior(self, state: Tensor) -> DiagonalGaussian:
-        return gaussian(self.expect(fitted(state, self.grid)))
+        return DiagonalGaussian.of(self.expect(fitted(state, self.grid)))
 
     def posterior(self, state: Tensor, features: tuple[Tensor, ...], prior: DiagonalGaussian) -> DiagonalGaussian:
         seen = torch.cat([fitted(state, self.grid), features[self.index]], 1)
@@ -167,10 +161,10 @@ class Dense(nn.Module):
 
     def prior(self, state: Tensor) -> DiagonalGaussian:
         told = state.new_zeros(len(state), 2 * self.shape[0]) if self.expect is None else self.expect(state)
-        return gaussian(told)
+        return DiagonalGaussian.of(told)
 
     def posterior(self, state: Tensor, features: tuple[Tensor, ...], prior: DiagonalGaussian) -> DiagonalGaussian:
-        seen = gaussian(features[self.index])
+        seen = DiagonalGaussian.of(features[self.index])
         if self.expect is None:
             return seen
         log_var = -torch.logaddexp(-seen.log_var, -prior.log_var)

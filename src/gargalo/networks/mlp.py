@@ -7,6 +7,7 @@ from math import prod
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gargalo.errors import check_range
 from gargalo.networks.codes import CodeLinear
 from gargalo.networks.sizes import Size, check_width
 from gargalo.registry import network
@@ -68,6 +69,5 @@ def mlp(
     """Dense layers with ``depth`` residual blocks each way; size or width says how many units."""
     width = check_width(WIDTHS[size] if width is None else width)
     shape = (spec.shape[0] * channels, *spec.shape[1:])
-    if not 0 <= depth <= MAX_DEPTH:
-        raise ValueError(f"mlp: depth={depth} must lie between 0 and {MAX_DEPTH}.")
+    check_range("mlp: depth", depth, 0, MAX_DEPTH)
     return Encoder(prod(spec.input_shape), outputs, width, depth), Decoder(latent_dim, shape, width, depth)

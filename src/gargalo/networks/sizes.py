@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from gargalo.errors import check_range
+
 Size = Literal["tiny", "small", "base", "large"]
 
 MAX_WIDTH = 8192
@@ -9,6 +11,4 @@ MAX_WIDTH = 8192
 
 def check_width(width: int) -> int:
     """The width itself; ValueError where it would be no network, or more than a machine holds."""
-    if not 1 <= width <= MAX_WIDTH:
-        raise ValueError(f"width={width} must lie between 1 and {MAX_WIDTH}.")
-    return width
+    return check_range("width", width, 1, MAX_WIDTH)

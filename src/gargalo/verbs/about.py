@@ -118,7 +118,7 @@ def show(model: TrainedModel) -> dict[str, Any]:
         "environment",
         "progress",
     )
-    return {key: model.config[key] for key in keys} | {"parameters": parameters}
+    return {key: model.config[key] for key in keys} | {"prior": model.config.get("prior"), "parameters": parameters}
 
 
 def available(kind: str) -> dict[str, str]:

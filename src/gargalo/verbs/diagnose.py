@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import NamedTuple
 
 import torch
 
+from gargalo import checkpoint
 from gargalo.checkpoint import TrainedModel
 from gargalo.data import open_like
 from gargalo.data.batches import Feed
@@ -43,13 +43,15 @@ def diagnose(model: TrainedModel, data: str | None = None) -> list[Finding]:
 def _training(model: TrainedModel) -> list[Finding]:
     progress = model.config["progress"]
     found: list[Finding] = []
-    found += _critic(progress.get("critic", [0.5, 0.5]))
+    if hasattr(model.objective, "critic"):
+        found.append(_critic(*progress["critic"]))
     if progress["roll_backs"]:
         advice = "Train again with a lower --lr, or look at the data for extreme values."
         found.append(Finding("warning", f"Training diverged {progress['roll_backs']} times and went back.", advice))
-    losses = _validation(model)
+    losses = [] if model.path is None else [line["validation"]["loss"] for line in checkpoint.metrics(model.path)]
     if len(losses) >= 8:
-        before, last = losses[-len(losses) // 4], losses[-1]
+        before, last = losses[-(len(losses) // 4)], losses[-1]
+        # A rate that falls to zero makes the loss fall at the end of any run.
         if before - last > FALLING * abs(before) and model.config["settings"]["schedule"] == "constant":
             advice = "Train longer: raise --time or --epochs."
             found.append(Finding("warning", "The validation loss was still falling when training ended.", advice))
@@ -59,21 +61,11 @@ def _training(model: TrainedModel) -> list[Finding]:
     return found
 
 
-def _critic(record: list[float]) -> list[Finding]:
-    now, best = record
-    if now == best == 0.5:  # there is none
-        return []
+def _critic(now: float, best: float) -> Finding:
     if best < CHANCE:
         advice = "It never learned, so that nothing drew codes to the prior. Look whether its optimizer moves it."
-        return [Finding("error", f"The critic was at chance from the first step on ({best:.1%} right).", advice)]
-    return [Finding("fine", f"The critic learned: {best:.1%} right at its best, {now:.1%} at the end.")]
-
-
-def _validation(model: TrainedModel) -> list[float]:
-    file = None if model.path is None else model.path / "metrics.jsonl"
-    if file is None or not file.exists():
-        return []
-    return [json.loads(line)["validation"]["loss"] for line in file.read_text().splitlines()]
+        return Finding("error", f"The critic was at chance from the first step on ({best:.1%} right).", advice)
+    return Finding("fine", f"The critic learned: {best:.1%} right at its best, {now:.1%} at the end.")
 
 
 def _examples(model: TrainedModel, name: str) -> list[Finding]:

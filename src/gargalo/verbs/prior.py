@@ -72,8 +72,7 @@ def fit_to(
         if hasattr(fitted, "prime"):
             cast(Any, fitted).prime(next(feed.in_order()).input)
         with torch.no_grad():
-            found = [model.net.encode(batch.input, batch.condition) for batch in feed.in_order()]
-            codes = torch.cat([fitted.codes(posterior) for posterior in found])
+            codes = torch.cat([fitted.codes(model.net.encode(b.input, b.condition)) for b in feed.in_order()])
         fit(fitted, codes, progress)
     checkpoint.replace_prior(model, fitted, prior)
 
@@ -99,6 +98,8 @@ def fit(prior: Prior, codes: Tensor, progress: Progress | None = None) -> None:
                 best, lowest = {name: t.clone() for name, t in prior.state_dict().items()}, found
             if progress is not None:
                 progress({"number": step, "total": steps, "loss": found, "validation": {}})
+        if step == steps:
+            break
         for group in optimizer.param_groups:
             group["lr"] = prior.lr * (0.5 + 0.5 * math.cos(math.pi * step / steps))
         with torch.autocast(codes.device.type, torch.bfloat16, enabled=quick):

@@ -67,7 +67,7 @@ def train(
         if checkpoint.started(run):
             raise CheckpointError(f"{run} holds a run already. Go on with `gargalo resume {run}`, or give another -o.")
         _write_skipped(run, source)
-        (run / "metrics.jsonl").unlink(missing_ok=True)
+        (run / checkpoint.METRICS).unlink(missing_ok=True)
         job = _Job(run, _fitting(config, source), save_every, progress, writer and writer(str(run)))
         state = job.fitting.begin()
         config["plan"] = dataclasses.asdict(state.plan)
@@ -156,7 +156,7 @@ class _Job:
 
     def _note(self, step: Any, validation: dict[str, float]) -> None:
         line = {"step": step.number, "loss": step.loss, "lr": step.lr, "validation": validation}
-        with (self.run / "metrics.jsonl").open("a") as file:
+        with (self.run / checkpoint.METRICS).open("a") as file:
             file.write(json.dumps(line) + "\n")
         if self.board is not None:
             figures = {"training/loss": step.loss, "training/lr": step.lr}
@@ -197,19 +197,10 @@ def _write_skipped(run: Path, source: Source) -> None:
 
 def _drop_metrics_after(run: Path, step: int) -> None:
     """What was written after the checkpoint will be written again."""
-    file = run / "metrics.jsonl"
-    if not file.exists():
-        return
-    kept: list[str] = []
-    for line in file.read_text().splitlines():
-        try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line + "\n")
-        except (ValueError, KeyError):  # the line that a crash cut short
-            break
-    temporary = file.with_suffix(".tmp")
+    kept = [json.dumps(line) + "\n" for line in checkpoint.metrics(run) if line["step"] <= step]
+    temporary = (run / checkpoint.METRICS).with_suffix(".tmp")
     temporary.write_text("".join(kept))
-    os.replace(temporary, file)
+    os.replace(temporary, run / checkpoint.METRICS)
 
 
 @contextmanager
