@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from math import prod
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gargalo import functional
 from gargalo.errors import check_range
 from gargalo.networks.codes import CodeLinear
 from gargalo.networks.sizes import Size, check_width
@@ -15,6 +17,7 @@ from gargalo.spec import DataSpec
 
 WIDTHS: dict[Size, int] = {"tiny": 64, "small": 128, "base": 256, "large": 512}
 MAX_DEPTH = 64
+EDGE_SCALE = 3.0  # brings edges to about the spread of pixels
 
 
 class Residual(nn.Module):
@@ -31,13 +34,20 @@ class Residual(nn.Module):
 
 
 class Encoder(nn.Module):
-    def __init__(self, numbers: int, outputs: int, width: int, depth: int) -> None:
+    """With ``edges``, sees a picture's `functional.outline` beside its values; no gradients pass there."""
+
+    def __init__(self, shape: tuple[int, ...], outputs: int, width: int, depth: int, edges: bool) -> None:
         super().__init__()
+        self.edges = edges
+        numbers = prod(shape) + edges * functional.outline(torch.zeros(1, *shape)).shape[1]
         self.layers = nn.Sequential(nn.Linear(numbers, width), *_trunk(width, depth), CodeLinear(width, outputs))
 
     def forward(self, x: Tensor) -> Tensor:
         """``[N, ...]`` to ``[N, outputs]``."""
-        return self.layers(x.flatten(1))
+        seen = [x.flatten(1)]
+        if self.edges:  # its square roots have no slope at 0
+            seen.append(EDGE_SCALE * functional.outline(x.detach().float()))
+        return self.layers(torch.cat(seen, 1))
 
 
 class Decoder(nn.Module):
@@ -65,9 +75,14 @@ def mlp(
     size: Size = "base",
     width: int | None = None,
     depth: int = 2,
+    edges: bool = False,
 ) -> tuple[nn.Module, nn.Module]:
-    """Dense layers with ``depth`` residual blocks each way; size or width says how many units."""
+    """Dense layers with ``depth`` residual blocks each way; size or width says how many units.
+
+    With ``edges`` the encoder is shown a picture's oriented edges too, which tell shapes in any light.
+    """
     width = check_width(WIDTHS[size] if width is None else width)
     shape = (spec.shape[0] * channels, *spec.shape[1:])
     check_range("mlp: depth", depth, 0, MAX_DEPTH)
-    return Encoder(prod(spec.input_shape), outputs, width, depth), Decoder(latent_dim, shape, width, depth)
+    encoder = Encoder(spec.input_shape, outputs, width, depth, edges)
+    return encoder, Decoder(latent_dim, shape, width, depth)
