@@ -41,6 +41,10 @@ def evaluate(
     if probe:
         lines += _probed(result["probe"])
     lines += [f"{key}: {result[key]:.5g}" for key in ("elbo", "nll", "kl", "active_units") if result[key] is not None]
+    if "used" in result:
+        lines.append(
+            f"codes in use: {result['used']:.0%} of {result['num_codes']}, perplexity {result['perplexity']:.5g}"
+        )
     if "domain" in result:
         outside, auroc = result["domain"]["outside"], result["domain"]["auroc"]
         lines.append(f"outside what it was trained on: {outside:.1%} (normal: 1%), AUROC {auroc:.4f}")

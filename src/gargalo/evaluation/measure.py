@@ -48,6 +48,7 @@ def _pass(net: LatentModel, batches: Iterable[Batch], samples: int) -> tuple[Ten
     kls: list[Tensor] = []
     means: list[Tensor] = []
     per_dim: list[Tensor] = []
+    codes: list[Codes] = []
     for batch in batches:
         posterior = net.encode(batch.input, batch.condition)
         outputs.append(net.decode(posterior.mode, batch.condition).mode)
@@ -61,6 +62,8 @@ def _pass(net: LatentModel, batches: Iterable[Batch], samples: int) -> tuple[Ten
             means.append(posterior.mode)
         if isinstance(posterior, DiagonalGaussian):
             per_dim.append(f.standard_normal_kl(posterior))
+        if isinstance(posterior, Codes):
+            codes.append(posterior)
     figures: dict[str, Any] = {"elbo": None, "nll": None, "kl": None, "active_units": None}
     if means:
         figures = {
@@ -71,7 +74,16 @@ def _pass(net: LatentModel, batches: Iterable[Batch], samples: int) -> tuple[Ten
         }
     if per_dim:
         figures["kl_per_dim"] = torch.cat(per_dim).mean(0).tolist()
+    if codes:
+        figures |= _codes(torch.cat([part.indices for part in codes]), codes[0].num_codes)
     return torch.cat(outputs), torch.cat(targets), torch.cat(inputs), figures | {"samples": samples}
+
+
+def _codes(indices: Tensor, num_codes: int) -> dict[str, Any]:
+    """How much of a code book is in use; of several books, the mean."""
+    shares = f.code_shares(indices, num_codes)
+    used = float((shares > 0).float().mean())
+    return {"num_codes": num_codes, "perplexity": float(f.perplexity(shares)), "used": used}
 
 
 def has_density(posterior: Posterior) -> bool:

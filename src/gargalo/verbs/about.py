@@ -49,7 +49,8 @@ def evaluate(
     ``data`` is the training data's name unless given; ``samples`` is the K of the importance-weighted NLL;
     ``limit`` is the most rows that are looked at, 10,000 unless given.
     Keys: data, split, n, mse, bce, psnr, ssim, edges, lost (see `gargalo.evaluation.measure.compare`), elbo, nll, kl,
-    active_units, baselines; None where one does not apply. ``verdict`` says in words how the model does beside PCA.
+    active_units, baselines; None where one does not apply; of models with a code book also num_codes, perplexity and
+    used, the share of the codes in use. ``verdict`` says in words how the model does beside PCA.
     Of other data than the model was trained on, ``domain`` says whether it knows such, see
     `gargalo.evaluation.normality.domain`. With ``probe``, labels ask how good features the codes are: ``probe`` has
     for code, pca and pixels the shares that neighbors and a linear probe get right.
