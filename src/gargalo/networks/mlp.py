@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from gargalo.errors import check_range
 from gargalo.networks.codes import CodeLinear
 from gargalo.networks.sizes import Size, check_width
+from gargalo.networks.steps import Row
 from gargalo.registry import network
 from gargalo.spec import DataSpec
 
@@ -31,13 +32,16 @@ class Residual(nn.Module):
 
 
 class Encoder(nn.Module):
-    def __init__(self, numbers: int, outputs: int, width: int, depth: int) -> None:
+    def __init__(self, spec: DataSpec, outputs: int, width: int, depth: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(numbers, width), *_trunk(width, depth), CodeLinear(width, outputs))
+        self.row = Row(spec)
+        self.layers = nn.Sequential(
+            nn.Linear(self.row.numbers, width), *_trunk(width, depth), CodeLinear(width, outputs)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[N, ...]`` to ``[N, outputs]``."""
-        return self.layers(x.flatten(1))
+        """``[N, *input_shape]`` to ``[N, outputs]``."""
+        return self.layers(self.row(x))
 
 
 class Decoder(nn.Module):
@@ -70,4 +74,4 @@ def mlp(
     width = check_width(WIDTHS[size] if width is None else width)
     shape = (spec.shape[0] * channels, *spec.shape[1:])
     check_range("mlp: depth", depth, 0, MAX_DEPTH)
-    return Encoder(prod(spec.input_shape), outputs, width, depth), Decoder(latent_dim, shape, width, depth)
+    return Encoder(spec, outputs, width, depth), Decoder(latent_dim, shape, width, depth)
