@@ -57,11 +57,10 @@ def configured(
     """
     method = method.replace("-", "_")
     defaults = {name: argument.default for name, argument in methods.arguments(method).items()}
-    shape = spec.shape
     if augment == "auto":
-        augment = default_for(spec.kind, shape)
-    augmentations.select(augment)(torch.zeros(1, *shape), torch.Generator())
-    spec = dataclasses.replace(spec, input_shape=corrupted_shape(corruption, shape), **parts)
+        augment = default_for(spec.kind, spec.shape)
+    augmentations.select(augment)(spec.scaled(torch.zeros(1, *spec.shape)), torch.Generator())
+    spec = dataclasses.replace(spec, input_shape=corrupted_shape(corruption, spec), **parts)
     return {
         "gargalo": __version__,
         "method": method,

@@ -47,7 +47,7 @@ def project(
     pictures = part.target.numpy() if source.spec.kind == "image" else None
     _write_map(positions, names, labels, source.spec.class_names, pictures, f"{source.name}, {model.method}", out)
     codes = gargalo.embed(model, part.target, labels=part.condition)
-    raw = source.spec.scaled(part.target).flatten(1).numpy()
+    raw = source.spec.numeric(source.spec.scaled(part.target)).flatten(1).numpy()
     figures = judge(positions, codes.reshape(len(codes), -1), raw, labels)
     show_text(json.dumps(figures) if as_json else "\n".join(f"{name:16} {x:.4f}" for name, x in figures.items()))
     say(f"{len(positions):,} examples: {out}")

@@ -12,6 +12,7 @@ from gargalo import functional
 from gargalo.errors import check_range
 from gargalo.networks.codes import CodeLinear
 from gargalo.networks.sizes import Size, check_width
+from gargalo.networks.steps import Row
 from gargalo.registry import network
 from gargalo.spec import DataSpec
 
@@ -33,21 +34,27 @@ class Residual(nn.Module):
         return x + self.outer(F.silu(self.inner(x)))
 
 
-class Encoder(nn.Module):
-    """With ``edges``, sees a picture's `functional.outline` beside its values; no gradients pass there."""
+class Edged(nn.Module):
+    """A picture's `functional.outline` beside its values in one row. No slopes pass there: a root has none at 0."""
 
-    def __init__(self, shape: tuple[int, ...], outputs: int, width: int, depth: int, edges: bool) -> None:
+    def __init__(self, spec: DataSpec) -> None:
         super().__init__()
-        self.edges = edges
-        numbers = prod(shape) + edges * functional.outline(torch.zeros(1, *shape)).shape[1]
-        self.layers = nn.Sequential(nn.Linear(numbers, width), *_trunk(width, depth), CodeLinear(width, outputs))
+        self.row = Row(spec)
+        self.numbers = self.row.numbers + functional.outline(torch.zeros(1, *spec.input_shape)).shape[1]
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[N, ...]`` to ``[N, outputs]``."""
-        seen = [x.flatten(1)]
-        if self.edges:  # its square roots have no slope at 0
-            seen.append(EDGE_SCALE * functional.outline(x.detach().float()))
-        return self.layers(torch.cat(seen, 1))
+        return torch.cat([self.row(x), EDGE_SCALE * functional.outline(x.detach().float())], 1)
+
+
+class Encoder(nn.Module):
+    def __init__(self, row: Row | Edged, outputs: int, width: int, depth: int) -> None:
+        super().__init__()
+        self.row = row
+        self.layers = nn.Sequential(nn.Linear(row.numbers, width), *_trunk(width, depth), CodeLinear(width, outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[N, *input_shape]`` to ``[N, outputs]``."""
+        return self.layers(self.row(x))
 
 
 class Decoder(nn.Module):
@@ -84,5 +91,5 @@ def mlp(
     width = check_width(WIDTHS[size] if width is None else width)
     shape = (spec.shape[0] * channels, *spec.shape[1:])
     check_range("mlp: depth", depth, 0, MAX_DEPTH)
-    encoder = Encoder(spec.input_shape, outputs, width, depth, edges)
+    encoder = Encoder(Edged(spec) if edges else Row(spec), outputs, width, depth)
     return encoder, Decoder(latent_dim, shape, width, depth)
