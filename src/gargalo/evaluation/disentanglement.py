@@ -53,7 +53,7 @@ def dci(codes: Codes, factors: Factors, seed: int = 0) -> dict[str, float]:
     half = min(len(codes) // 2, FITTED)
     importance, right = np.zeros((codes.shape[1], factors.shape[1])), np.zeros(factors.shape[1])
     for k, factor in enumerate(factors.T):
-        forest = RandomForestClassifier(TREES, min_samples_leaf=5, max_features=1.0, random_state=seed)
+        forest = RandomForestClassifier(TREES, min_samples_leaf=5, max_features=None, random_state=seed)  # pyright: ignore[reportArgumentType]
         forest.fit(codes[:half], factor[:half])
         importance[:, k] = forest.feature_importances_
         right[k] = forest.score(codes[half : 2 * half], factor[half : 2 * half])
