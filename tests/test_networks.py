@@ -46,7 +46,7 @@ def test_a_block_filters_each_channel_as_a_convolution_does():
 def test_networks_of_sequences_say_what_they_take(net, spec):
     with pytest.raises(ValueError, match=f"{net} takes sequences.* of shape"):
         network.select(net)(spec, 5, 10, 1)
-    with pytest.raises(ValueError, match="convnet takes pictures.*Take mixer"):
+    with pytest.raises(ValueError, match=r"convnet takes pictures.*Take mixer"):
         network.select("convnet")(TOKENS, 5, 10, 7)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from gargalo import registry  # not its `source` by name: that is a module of this package
-from gargalo.data import arrays, augmentations, builtin, corruptions, folder, shapes  # so that their names register
+from gargalo.data import arrays, augmentations, builtin, corruptions, folder, shapes, waves  # so that they register
 from gargalo.data.images import fit_image, read_image, write_image
 from gargalo.data.source import Example, Part, Skipped, Source
 from gargalo.errors import DataError
@@ -32,6 +32,7 @@ __all__ = [
     "open_source",
     "read_image",
     "shapes",
+    "waves",
     "write_image",
 ]
 
@@ -66,7 +67,8 @@ def open_source(text: str) -> Source:
 
 def open_like(text: str, spec: DataSpec) -> Source:
     """The data that ``text`` names, or one picture file, with pictures brought to the shape that a model was trained
-    on. DataError where the data are of another kind, or vectors of another length."""
+    on, and arrays read as what it was trained on. DataError where the data are of another kind, or of another length.
+    """
     place = Path(text).expanduser()
     if spec.kind == "image" and place.is_file() and place.suffix.lower() in folder.SUFFIXES:
         pictures = fit_image(read_image(place), spec.shape, spec.fit)[None]
@@ -75,8 +77,12 @@ def open_like(text: str, spec: DataSpec) -> Source:
     if spec.kind == "image" and place.exists() and folders and spec.shape[1] == spec.shape[2]:
         channels, size, _ = spec.shape
         source = registry.source["folder"](path=text, size=size, channels=channels, fit=spec.fit)
+    elif spec.kind == "sequence" and place.is_file() and _BY_SUFFIX.get(place.suffix.lower()) == "npy":
+        source = registry.source["npy"](path=text, kind=_sequence_kind(spec))
     else:
         source = open_source(text)
+    if source.spec.kind == spec.kind != "image" and source.spec.shape == spec.shape:
+        return _as_learned(source, spec)
     if source.spec.shape == spec.shape:
         return source
     if not source.spec.kind == spec.kind == "image":
@@ -87,6 +93,20 @@ def open_like(text: str, spec: DataSpec) -> Source:
     ]
     values = torch.from_numpy(np.stack(fitted))
     return replace(source, spec=replace(source.spec, shape=spec.shape, input_shape=()), values=values, release=None)
+
+
+def _sequence_kind(spec: DataSpec) -> str:
+    return "tokens" if spec.is_tokens else "bits" if spec.is_bits else "series"
+
+
+def _as_learned(source: Source, spec: DataSpec) -> Source:
+    """The same values, seen as a model learned to see its own: it knows no other mean, deviation or token."""
+    if source.spec.is_tokens != spec.is_tokens or source.spec.vocabulary > spec.vocabulary:
+        raise DataError(
+            f"{source.name} has a vocabulary of {source.spec.vocabulary}; this model's is {spec.vocabulary}."
+        )
+    seen = {"offset": spec.offset, "scale": spec.scale, "vocabulary": spec.vocabulary, "likelihood": spec.likelihood}
+    return replace(source, spec=replace(source.spec, **seen))
 
 
 def _open_path(path: str, options: str) -> Source:

@@ -40,7 +40,8 @@ class Skipped(NamedTuple):
 class Source:
     """Decoded data: a batch is a gather.
 
-    ``values`` holds raw values ``[N, *spec.shape]``, uint8 for pixels, float32 for tables; it may be a view of a
+    ``values`` holds raw values ``[N, *spec.shape]``, uint8 for pixels and bits, float32 for tables and series, int64
+    for tokens; it may be a view of a
     memory-mapped file. ``test`` marks the rows of an official test set.
     """
 
