@@ -59,7 +59,7 @@ def configured(
     defaults = {name: argument.default for name, argument in methods.arguments(method).items()}
     shape = spec.shape
     if augment == "auto":
-        augment = default_for(spec.kind, shape)
+        augment = default_for(spec.kind, shape, spec.vocabulary)
     augmentations.select(augment)(torch.zeros(1, *shape), torch.Generator())
     spec = dataclasses.replace(spec, input_shape=corrupted_shape(corruption, shape), **parts)
     return {

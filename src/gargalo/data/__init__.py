@@ -13,6 +13,7 @@ import torch
 from gargalo import registry  # not its `source` by name: that is a module of this package
 from gargalo.data import arrays, augmentations, builtin, corruptions, folder, shapes  # so that their names register
 from gargalo.data.images import fit_image, read_image, write_image
+from gargalo.data.music import sources as music
 from gargalo.data.source import Example, Part, Skipped, Source
 from gargalo.errors import DataError
 from gargalo.spec import DataSpec
@@ -28,6 +29,7 @@ __all__ = [
     "corruptions",
     "fit_image",
     "folder",
+    "music",
     "open_like",
     "open_source",
     "read_image",
