@@ -76,6 +76,12 @@ def folder(
     return Source(path, spec, entry.values, numbers, names=names, skipped=skipped, release=entry.release)
 
 
+def pictures_in(root: Path) -> int:
+    """How many files in a folder or .zip say that they are pictures."""
+    with ExitStack() as stack:
+        return len(listing(root, SUFFIXES | UNREAD, stack))
+
+
 def likelihood_for(channels: int) -> str:
     """The default for pictures: gray ones are mostly drawings and digits, color ones photographs."""
     return "bernoulli" if channels == 1 else "gaussian:std=optimal"

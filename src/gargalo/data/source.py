@@ -122,9 +122,8 @@ def _assign_clusters(digests: npt.NDArray[np.uint64], clusters: Tensor) -> Tenso
     left = {1: min(tenth, MAX_VALIDATION), 2: tenth}
     group = np.zeros(len(sizes), np.int64)
     for cluster in np.argsort(content, kind="stable").tolist():
-        for part in left:
-            if sizes[cluster] <= left[part]:
-                group[cluster] = part
-                left[part] -= sizes[cluster]
-                break
+        part = next((part for part in left if sizes[cluster] <= left[part]), 0)
+        group[cluster] = part
+        if part:
+            left[part] -= int(sizes[cluster])
     return torch.from_numpy(group[member])

@@ -18,22 +18,46 @@ DEFAULT_VELOCITY = 80
 
 def to_steps(song: Song, ticks: npt.NDArray[np.int64], unit: int = 16) -> npt.NDArray[np.float64]:
     """Ticks in steps of 1/``unit`` notes, not rounded."""
-    return ticks * (unit / (4 * song.division))
+    return ticks.astype(np.float64) * (unit / (4 * song.division))
 
 
-def to_ticks(song: Song, steps: npt.NDArray[np.float64], unit: int = 16) -> npt.NDArray[np.int64]:
+def to_ticks(song: Song, steps: npt.NDArray[np.floating | np.integer], unit: int = 16) -> npt.NDArray[np.int64]:
     """The ticks nearest to ``steps``."""
-    return np.rint(np.asarray(steps) * (4 * song.division / unit)).astype(np.int64)
+    return np.rint(steps * (4 * song.division / unit)).astype(np.int64)
 
 
 def grid_error(song: Song, track: Track, unit: int = 16) -> float:
     """The mean distance of the track's onsets from the grid, in steps: 0 for a score, .25 for no relation at all."""
-    starts = to_steps(song, track.notes[:, START], unit)
-    return float(np.abs(starts - np.rint(starts)).mean()) if len(starts) else 0.0
+    return _error(to_steps(song, track.notes[:, START], unit))
+
+
+def _error(steps: npt.NDArray[np.float64]) -> float:
+    return float(np.abs(steps - np.rint(steps)).mean()) if len(steps) else 0.0
+
+
+def lateness(song: Song, track: Track, unit: int = 16) -> int:
+    """By how many ticks a performance is late as a whole, up to half a step either way; 0 where it is on the grid.
+
+    Who plays to a click that began before the file did is late everywhere by the same: not off the grid.
+    """
+    steps = to_steps(song, track.notes[:, START], unit)
+    phase = float(np.angle(np.exp(2j * np.pi * steps).mean()) / (2 * np.pi)) if len(steps) else 0.0
+    if _error(steps) <= WARN_ABOVE or _error(steps - phase) > _error(steps) / 2:
+        return 0
+    return int(to_ticks(song, np.array([phase]), unit)[0])
+
+
+def moved(song: Song, ticks: int) -> Song:
+    """All notes earlier by so many ticks; later where negative. Bar lines and tempo stay."""
+    shift = np.array([ticks, 0, 0, 0])
+    return replace(song, tracks=tuple(replace(track, notes=track.notes - shift) for track in song.tracks))
 
 
 def check_grid(song: Song, track: Track, unit: int = 16, force: bool = False) -> float:
-    """The `grid_error`. DataError where the track was not played to its file's beat, unless ``force``."""
+    """The `grid_error`. DataError where the track was not played to its file's beat, unless ``force``.
+
+    Take away the `lateness` first.
+    """
     error = grid_error(song, track, unit)
     if error > REFUSE_ABOVE and not force:
         raise DataError(
@@ -63,7 +87,7 @@ def bar_starts(song: Song, unit: int = 16) -> npt.NDArray[np.int64]:
     """
     end = int(np.ceil(to_steps(song, np.array([song.end]), unit)[0]))
     if end > MAX_STEPS:
-        raise DataError(f"{song.name} has {end:,} steps of 1/{unit}, more than {MAX_STEPS:,}.")
+        raise DataError(f"{song.name}: it has {end:,} steps of 1/{unit}, more than {MAX_STEPS:,}.")
     starts: list[npt.NDArray[np.int64]] = []
     for metre, following in zip(song.metres, (*song.metres[1:], None), strict=True):
         width = steps_a_bar(metre, unit)

@@ -19,7 +19,7 @@ from gargalo.data import cache
 from gargalo.data.listing import Item, listing
 from gargalo.data.music import windows
 from gargalo.data.music.files import SUFFIXES, read_music
-from gargalo.data.music.grid import WARN_ABOVE, check_grid, steps_a_bar
+from gargalo.data.music.grid import WARN_ABOVE, check_grid, lateness, moved, steps_a_bar
 from gargalo.data.music.song import Song
 from gargalo.data.music.vocabulary import DRUMS, VOCABULARY
 from gargalo.data.source import Skipped, Source
@@ -47,12 +47,13 @@ class Form(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """A tune's windows ``[N, ...]``, the bars (from 1) at which they begin, its grams, and its distance to the grid."""
+    """A tune's windows ``[N, ...]``, the bars (from 1) at which they begin, its grams, and its distance to the grid
+    where that is lost."""
 
     windows: npt.NDArray[np.uint8]
     bars: npt.NDArray[np.int64]
     grams: npt.NDArray[np.uint64]
-    error: float
+    error: float = 0.0
 
 
 @source
@@ -80,28 +81,38 @@ def tunes(*, bars: int = 2, steps: int = 16) -> Source:
 
 
 @source
-def drums(
-    *, path: str, bars: int = 2, steps: int = 16, unit: int = 16, metres: Metres = "all", force: bool = False
-) -> Source:
-    """Drum parts, as `melodies`: a step is nine bits, kick to ride (see `vocabulary.DRUMS`)."""
-    form = _form(bars, steps, unit, metres, force)
+def drums(*, path: str, bars: int = 2, steps: int = 16, unit: int = 16, metres: Metres = "all") -> Source:
+    """Drum parts in such files, as for `melodies`: a step is nine bits, kick to ride (see `vocabulary.DRUMS`).
+
+    Performances are taken however far off the grid: how far is kept apart, as their timing.
+    """
+    form = _form(bars, steps, unit, metres, force=True)
     return _source("drums", path, form, DataSpec("sequence", (form.length, len(DRUMS)), scale=(1.0,)), drum_cut)
+
+
+def like(path: str, spec: DataSpec) -> Source:
+    """Windows as long as those that a model was trained on, melodies or drums. DataError where it takes neither."""
+    if spec.vocabulary == VOCABULARY and len(spec.shape) == 1:
+        return melodies(path=path, bars=1, steps=spec.shape[0])
+    if spec.shape[1:] == (len(DRUMS),):
+        return drums(path=path, bars=1, steps=spec.shape[0])
+    raise DataError(f"{path} is music; this model was trained on sequences of shape {spec.shape}.")
 
 
 def drum_cut(song: Song, form: Form) -> Cut:
     """DataError where a song has no window of this form, saying why."""
-    error = check_grid(song, song.tracks[windows.drum_track(song)], form.unit, form.force)
     part, lines = windows.song_drums(song, form.unit)
     starts = _starts(song, lines, len(part.bits), form)
     found = part.bits[starts[:, None] + np.arange(form.length)]
     kept = np.flatnonzero(found.any((1, 2)))
-    return Cut(found[kept], 1 + np.searchsorted(lines, starts[kept]), windows.beats(part.bits), error)
+    return Cut(found[kept], 1 + np.searchsorted(lines, starts[kept]), windows.beats(part.bits))
 
 
 def melody_cut(song: Song, form: Form) -> Cut:
     """DataError where a tune has no window of this form, saying why."""
-    track = song.tracks[windows.melody_track(song)]
-    error = check_grid(song, track, form.unit, form.force)
+    number = windows.melody_track(song)
+    song = moved(song, lateness(song, song.tracks[number], form.unit))
+    error = check_grid(song, song.tracks[number], form.unit, form.force)
     tokens, lines = windows.song_melody(song, form.unit)
     starts = _starts(song, lines, len(tokens), form)
     found = windows.cut(tokens, starts, form.length)
@@ -122,17 +133,19 @@ def _starts(song: Song, lines: windows.Starts, length: int, form: Form) -> windo
 
 def _misfit(song: Song, length: int, form: Form) -> str:
     if length < form.length:
-        return f"{song.name} has {length} steps; a window has {form.length}. Use fewer bars."
+        return f"{song.name}: it has {length} steps, a window {form.length}. Use fewer bars."
     metre = song.metres[0]
     width = int(steps_a_bar(metre, form.unit))
-    return f"{song.name} is in {metre}, {width} steps a bar, not {form.steps}. Use steps={width}, or metres=all."
+    return f"{song.name}: it is in {metre}, {width} steps a bar, not {form.steps}. Use steps={width}, or metres=all."
 
 
 def _form(bars: int, steps: int, unit: int, metres: Metres, force: bool) -> Form:
     check_range("bars", bars, 1, 256)
-    check_range("steps", steps, 1, 256)
+    check_range("steps", steps, 1, MAX_LENGTH)
     check_range("bars times steps", bars * steps, 2, MAX_LENGTH)
     check_range("unit", unit, 1, 128)
+    if metres == "all":  # then only the product matters, and what is kept serves all that have the same
+        bars, steps = 1, bars * steps
     return Form(bars, steps, unit, metres, force)
 
 
@@ -155,6 +168,15 @@ def _source(kind: str, path: str, form: Form, spec: DataSpec, cutter: Callable[[
     related = torch.tensor(facts["clusters"])[torch.tensor([tune for tune, _ in facts["rows"]])]
     skipped = tuple(Skipped(name, reason) for name, reason in facts["skipped"])
     return Source(path, spec, entry.values, clusters=related, names=names, skipped=skipped, release=entry.release)
+
+
+def files_of_music(path: str) -> int:
+    """How many there are at ``path``, those in .zip files counted; 0 for a file of something else."""
+    place = Path(path).expanduser()
+    if not place.is_dir() and place.suffix.lower() not in SUFFIXES | {".zip"}:
+        return 0
+    with ExitStack() as stack:
+        return len(_items(place, stack))
 
 
 def _places(path: str) -> list[Path]:

@@ -68,11 +68,10 @@ def melody_tokens(notes: Notes, length: int) -> Tokens:
 
 def melody_notes(tokens: Tokens) -> npt.NDArray[np.int64]:
     """``[N, 3]``: first step, step after the last, pitch. A ``HOLD`` with nothing before it is silence."""
-    tokens = np.asarray(tokens).astype(np.int64)
     events = np.flatnonzero(tokens != HOLD)
-    ends = np.r_[events[1:], len(tokens)][: len(events)]
-    found = np.stack([events, ends, tokens[events] - FIRST + LOWEST], 1)
-    return found[tokens[events] >= FIRST]
+    said = tokens[events].astype(np.int64)
+    ends = np.append(events[1:], len(tokens))[: len(events)]
+    return np.stack([events, ends, said - FIRST + LOWEST], 1, dtype=np.int64)[said >= FIRST]
 
 
 def drum_class(pitches: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
