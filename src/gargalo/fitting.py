@@ -58,7 +58,7 @@ def configured(
     method = method.replace("-", "_")
     defaults = {name: argument.default for name, argument in methods.arguments(method).items()}
     if augment == "auto":
-        augment = default_for(spec.kind, spec.shape)
+        augment = default_for(spec.kind, spec.shape, spec.vocabulary)
     augmentations.select(augment)(spec.scaled(torch.zeros(1, *spec.shape)), torch.Generator())
     spec = dataclasses.replace(spec, input_shape=corrupted_shape(corruption, spec), **parts)
     return {

@@ -13,6 +13,7 @@ import torch
 from gargalo import registry  # not its `source` by name: that is a module of this package
 from gargalo.data import arrays, augmentations, builtin, corruptions, folder, shapes, waves  # so that they register
 from gargalo.data.images import fit_image, read_image, write_image
+from gargalo.data.music import sources as music
 from gargalo.data.source import Example, Part, Skipped, Source
 from gargalo.errors import DataError
 from gargalo.spec import DataSpec
@@ -28,6 +29,7 @@ __all__ = [
     "corruptions",
     "fit_image",
     "folder",
+    "music",
     "open_like",
     "open_source",
     "read_image",
@@ -36,7 +38,15 @@ __all__ = [
     "write_image",
 ]
 
-_BY_SUFFIX = {".zip": "folder", ".npy": "npy", ".npz": "npy", ".csv": "csv", ".tsv": "csv"}
+_BY_SUFFIX = {
+    "": "folder",
+    ".zip": "folder",
+    ".npy": "npy",
+    ".npz": "npy",
+    ".csv": "csv",
+    ".tsv": "csv",
+    **dict.fromkeys(sorted(music.SUFFIXES), "melodies"),
+}
 _OPTIONS = re.compile(r"(?P<path>.+?):(?P<options>[A-Za-z_][\w-]*=.*)")
 
 
@@ -44,7 +54,8 @@ def open_source(text: str) -> Source:
     """The data that ``text`` names: a source with its arguments, or a path, perhaps with arguments.
 
     ``"digits"``, ``"folder:path=photos,size=64"``, ``"photos/"``, ``"photos/:size=32"``,
-    ``"table.csv:label=kind"``. Where a source and a folder have the same name, the
+    ``"table.csv:label=kind"``, ``"tunes/:bars=4"``. A folder or .zip is of melodies where it has more files of music
+    than pictures. Where a source and a folder have the same name, the
     source is meant; write ``./digits`` for the folder.
 
     Raises DataError where there is no such thing, and ValueError for arguments that do not fit.
@@ -73,6 +84,8 @@ def open_like(text: str, spec: DataSpec) -> Source:
     if spec.kind == "image" and place.is_file() and place.suffix.lower() in folder.SUFFIXES:
         pictures = fit_image(read_image(place), spec.shape, spec.fit)[None]
         return arrays.picture_source(text, pictures)
+    if spec.kind == "sequence" and music.files_of_music(text):
+        return music.like(text, spec)
     folders = place.is_dir() or place.suffix.lower() == ".zip"
     if spec.kind == "image" and place.exists() and folders and spec.shape[1] == spec.shape[2]:
         channels, size, _ = spec.shape
@@ -111,9 +124,11 @@ def _as_learned(source: Source, spec: DataSpec) -> Source:
 
 def _open_path(path: str, options: str) -> Source:
     place = Path(path).expanduser()
-    name = "folder" if place.is_dir() else _BY_SUFFIX.get(place.suffix.lower())
+    name = _BY_SUFFIX.get("" if place.is_dir() else place.suffix.lower())
     if name is None:
-        raise DataError(f"{path} is neither a folder nor one of {', '.join(_BY_SUFFIX)}.")
+        raise DataError(f"{path} is neither a folder nor one of {', '.join(_BY_SUFFIX)[2:]}.")
+    if name == "folder" and folder.pictures_in(place) < music.files_of_music(path):
+        name = "melodies"
     # The path itself may hold commas and colons, so it stays out of the selector.
     _, arguments = registry.source.parse(f"{name}:path=.,{options}")
     return registry.source[name](**{**arguments, "path": path})

@@ -40,9 +40,9 @@ class Skipped(NamedTuple):
 class Source:
     """Decoded data: a batch is a gather.
 
-    ``values`` holds raw values ``[N, *spec.shape]``, uint8 for pixels and bits, float32 for tables and series, int64
-    for tokens; it may be a view of a
-    memory-mapped file. ``test`` marks the rows of an official test set.
+    ``values`` holds raw values ``[N, *spec.shape]``, uint8 for pixels and bits, float32 for tables and series, whole
+    numbers for tokens; it may be a view of a memory-mapped file. ``test`` marks the rows of an official test set. Rows
+    of one number in ``clusters`` are variants of one thing: the split keeps them together.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Source:
     values: Tensor
     labels: Tensor | None = None  # [N], int64
     test: Tensor | None = None  # [N], bool
+    clusters: Tensor | None = field(default=None, repr=False)  # [N], int64
     names: tuple[str, ...] = field(default=(), repr=False)  # of the files, where there are files
     skipped: tuple[Skipped, ...] = field(default=(), repr=False)
     release: Callable[[], None] | None = field(default=None, repr=False)  # of what was read from a mapped file
@@ -70,8 +71,8 @@ class Source:
         """Row numbers of a part, ascending.
 
         An official test set is the test part. Otherwise a row belongs where the digest of its content falls: a
-        tenth for the test, a tenth but not more than 2,000 for validation. Copies always land together and the
-        order of rows does not matter.
+        tenth for the test, a tenth but not more than 2,000 for validation. Copies, and clusters, always land
+        together, and the order of rows does not matter.
 
         Raises DataError where the part would be empty.
         """
@@ -93,6 +94,8 @@ class Source:
 
     @cached_property
     def _groups(self) -> Tensor:
+        if self.clusters is not None and self.test is None:
+            return _assign_clusters(self.digests, self.clusters)
         return _assign(self.digests, self.test)
 
 
@@ -107,3 +110,20 @@ def _assign(digests: npt.NDArray[np.uint64], official: Tensor | None) -> Tensor:
     group = np.where(rank < validation, 1, np.where(rank < held_out, 2, 0))
     copies = np.isin(digests, digests[tested])
     return torch.from_numpy(np.where(tested, 2, np.where(copies, -1, group)))
+
+
+def _assign_clusters(digests: npt.NDArray[np.uint64], clusters: Tensor) -> Tensor:
+    """As `_assign`, whole clusters at a time; one too large for what a part still lacks is left for training."""
+    _, member = np.unique(clusters.numpy(), return_inverse=True)
+    sizes = np.bincount(member)
+    content = np.zeros(len(sizes), np.uint64)
+    np.add.at(content, member, digests)  # wraps around: any order of the same rows gives the same number
+    tenth = -(-len(digests) // 10)
+    left = {1: min(tenth, MAX_VALIDATION), 2: tenth}
+    group = np.zeros(len(sizes), np.int64)
+    for cluster in np.argsort(content, kind="stable").tolist():
+        part = next((part for part in left if sizes[cluster] <= left[part]), 0)
+        group[cluster] = part
+        if part:
+            left[part] -= int(sizes[cluster])
+    return torch.from_numpy(group[member])
