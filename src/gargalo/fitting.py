@@ -60,7 +60,7 @@ def configured(
     suggested = suggestions(method, arguments)
     defaults = {name: argument.default for name, argument in methods.arguments(method).items()}
     if augment == "auto":
-        augment = suggested.get("augment") or default_for(spec.kind, spec.shape)
+        augment = suggested.get("augment") or default_for(spec.kind, spec.shape, spec.vocabulary)
     augmentations.select(augment)(spec.scaled(torch.zeros(1, *spec.shape)), torch.Generator())
     if corruption == "auto":
         corruption = suggested.get("corruption", "none")

@@ -25,6 +25,7 @@ def evaluate(
 ) -> None:
     """Held-out figures with honest baselines beside them."""
     import gargalo
+    from gargalo.evaluation.measure import FIGURES
 
     if split not in ("train", "validation", "test", "all"):
         raise ValueError(f"split={split!r} must be one of train, validation, test, all.")
@@ -34,7 +35,7 @@ def evaluate(
     if as_json:
         show_text(json.dumps(result))
         return
-    names = ("mse", "bce", "psnr", "ssim", "edges")
+    names = [name for name in FIGURES if result[name] is not None]
     lines = [f"{'':12}" + "".join(f"{n:>10}" for n in names)]
     for name, row in {"this model": result, **{k: v for k, v in result["baselines"].items() if v}}.items():
         lines.append(f"{name:12}" + "".join(f"{'' if row[n] is None else format(row[n], '.5g'):>10}" for n in names))
