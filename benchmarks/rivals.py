@@ -24,7 +24,7 @@ def nothing(noisy: np.ndarray, sigma: float) -> np.ndarray:
 
 def nlm(noisy: np.ndarray, sigma: float) -> np.ndarray:
     options = {"patch_size": 5, "patch_distance": 6, "h": 0.8 * sigma, "sigma": sigma, "fast_mode": True}
-    return denoise_nl_means(noisy, channel_axis=-1, **options)
+    return denoise_nl_means(noisy, channel_axis=-1, **options).reshape(noisy.shape)
 
 
 def total_variation(noisy: np.ndarray, sigma: float) -> np.ndarray:
