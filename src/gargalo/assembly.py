@@ -13,7 +13,7 @@ from gargalo import bottlenecks, learned_priors, likelihoods, networks, priors
 from gargalo.errors import check_range
 from gargalo.hierarchy import Ancestral, Hierarchy
 from gargalo.model import LatentModel
-from gargalo.networks import ladder
+from gargalo.networks import ladder, restorer
 from gargalo.networks.conditioned import ConditionedDecoder, ConditionedEncoder
 from gargalo.networks.sizes import check_width
 from gargalo.registry import likelihood, network
@@ -118,3 +118,39 @@ def picture_hierarchy(spec: DataSpec, width: int, channels: int, counts: list[in
     encoder = ladder.BottomUp((spec.input_shape[0],) if flat else spec.input_shape, grids, factor, width)
     prior = Ancestral(levels, torch.zeros(width, *grids[0]))
     return Hierarchy(encoder, prior, ladder.Unfold(shape, grids[-1], factor, width), head)
+
+
+def restorer_model(
+    spec: DataSpec, trunk: Any, width: int, *, fold: int = 1, reach: int = 1, bias: bool = True, **suggested: Any
+) -> LatentModel:
+    """A model that repairs pictures of any size; ``trunk`` is made from its number of channels and ``width``.
+
+    The first channels of the input are the picture, others say something of it, such as how noisy it is. ``suggested``
+    is how such a model is trained where nobody says otherwise. ValueError for what is no picture, or sides of the
+    target that are no multiple of the input's.
+    """
+    if spec.kind != "image":
+        raise ValueError(f"Only pictures can be repaired; this data has shape {spec.shape}.")
+    channels, (_, height, length) = spec.shape[0], spec.input_shape
+    scale = spec.shape[1] // height
+    if spec.shape[1:] != (scale * height, scale * length) or not 1 <= scale <= restorer.MAX_SCALE:
+        raise ValueError(
+            f"Pictures of {spec.shape[1]}x{spec.shape[2]} cannot be made from {height}x{length} by a whole factor up "
+            f"to {restorer.MAX_SCALE}. Give data of another size, or another factor."
+        )
+    if spec.input_shape[0] < channels:
+        raise ValueError(f"An input of {spec.input_shape[0]} channels does not hold the picture's {channels}.")
+    check_width(width)
+    head = likelihood.select(spec.likelihood)(spec)
+    if head.channels != 1:
+        raise ValueError(
+            f"likelihood={spec.likelihood!r} wants {head.channels} numbers a pixel. Take gaussian, laplace."
+        )
+    encoder = restorer.Encoder(trunk(fold**2 * spec.input_shape[0], width), channels, fold, reach)
+    decoder = restorer.Decoder(width, spec.shape, fold, reach, scale, bias)
+    step = fold * reach
+    grid = [reach * -(-side // step) for side in spec.input_shape[1:]]
+    prior = priors.Pictured((width + fold**2 * channels, *grid))
+    model = LatentModel(encoder, bottlenecks.Point(width), decoder, prior, head)
+    model.suggested = {"folders": "patches", "augment": "dihedral"} | suggested
+    return model

@@ -80,7 +80,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         method_params: dict[str, Any] | None = None,
         network: Any = "auto",
         likelihood: str = "auto",
-        corruption: str = "none",
+        corruption: str = "auto",
         augment: str = "auto",
         image_shape: tuple[int, ...] | None = None,
         epochs: int | None = None,

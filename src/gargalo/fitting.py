@@ -24,6 +24,7 @@ from gargalo.data.augmentations import default_for
 from gargalo.data.batches import Feed, derive
 from gargalo.data.corruptions import corrupted_shape
 from gargalo.data.source import Source
+from gargalo.model import LatentModel
 from gargalo.registry import augmentation as augmentations
 from gargalo.registry import method as methods
 from gargalo.spec import DataSpec
@@ -56,12 +57,17 @@ def configured(
     ``arguments`` are the method's; ``parts`` are entries of the spec.
     """
     method = method.replace("-", "_")
+    suggested = suggestions(method, arguments)
     defaults = {name: argument.default for name, argument in methods.arguments(method).items()}
     shape = spec.shape
     if augment == "auto":
-        augment = default_for(spec.kind, shape)
+        augment = suggested.get("augment") or default_for(spec.kind, shape)
     augmentations.select(augment)(torch.zeros(1, *shape), torch.Generator())
-    spec = dataclasses.replace(spec, input_shape=corrupted_shape(corruption, shape), **parts)
+    if corruption == "auto":
+        corruption = suggested.get("corruption", "none")
+    parts = {key: suggested[key] for key in ("likelihood",) if key in suggested} | parts
+    settings = dataclasses.replace(settings, batch_size=settings.batch_size or suggested.get("batch_size"))
+    spec = dataclasses.replace(spec, input_shape=corrupted_shape(corruption, spec.input_shape), **parts)
     return {
         "gargalo": __version__,
         "method": method,
@@ -96,18 +102,27 @@ def _environment(settings: Settings) -> dict[str, Any]:
 
 def asks_for_labels(method: str, arguments: dict[str, Any] | None) -> bool:
     """Whether a method's model is conditional; False for what is no method, which `configured` will say."""
-    return _conditional(str(method), json.dumps(arguments or {}, default=repr, sort_keys=True))
+    found = _probe(str(method), json.dumps(arguments or {}, default=repr, sort_keys=True))
+    return found is not None and found.conditional
+
+
+def suggestions(method: str, arguments: dict[str, Any] | None) -> dict[str, Any]:
+    """How a method is trained where nobody says otherwise, as its model suggests: the ``corruption``, ``augment``,
+    ``likelihood`` and ``batch_size``, and ``folders``, the source that reads folders of pictures."""
+    found = _probe(method, json.dumps(arguments or {}, default=repr, sort_keys=True))
+    return {} if found is None else found.suggested
 
 
 @cache
-def _conditional(method: str, arguments: str) -> bool:
+def _probe(method: str, arguments: str) -> LatentModel | None:
+    """A method's model of some data, without memory for its weights."""
     for spec in (DataSpec("vector", (2,), num_classes=2), DataSpec("image", (1, 8, 8), num_classes=2)):
         try:
             with torch.device("meta"), seeded(0):
-                return methods[method](spec, **methods.check(method, json.loads(arguments)))[0].conditional
+                return methods[method](spec, **methods.check(method, json.loads(arguments)))[0]
         except (ValueError, TypeError, RuntimeError):
             continue
-    return False
+    return None
 
 
 @dataclasses.dataclass

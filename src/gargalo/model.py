@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -56,6 +57,12 @@ class LatentModel(nn.Module):
         self.prior, self.likelihood = prior, likelihood
         self.replaced: dict[str, Tensor] | None = None  # the tensors of the prior that a fitted one took the place of
         self.suggested_prior: str | None = getattr(prior, "suggestion", None)  # to fit to the codes after training
+        self.suggested: dict[str, Any] = {}  # how to train it where nobody said: see `gargalo.fitting.suggestions`
+
+    @property
+    def generative(self) -> bool:
+        """Whether codes can be drawn that no input was encoded to, now or once a prior is fitted."""
+        return bool(getattr(self.prior, "generative", True))
 
     @property
     def conditional(self) -> bool:

@@ -15,7 +15,7 @@ import torch
 
 from gargalo import checkpoint, plots
 from gargalo.checkpoint import TrainedModel
-from gargalo.data import open_source
+from gargalo.data import open_like
 from gargalo.data.batches import Feed
 from gargalo.verbs.about import evaluate
 from gargalo.verbs.latent import decode, embed, reconstruct, sample
@@ -49,7 +49,7 @@ def report(run: str | Path, *, split: str = "test") -> Path:
 
 
 def _pictures(model: TrainedModel, split: str) -> list[str]:
-    source = open_source(model.config["data"])
+    source = open_like(model.config["data"], model.spec)
     index = source.indices(split)[:MAPPED]  # type: ignore[arg-type]
     batch = next(Feed(source, index, len(index), model.corruption).in_order())
     inputs, labels = batch.input, batch.condition
@@ -60,8 +60,10 @@ def _pictures(model: TrainedModel, split: str) -> list[str]:
     caption = "Top: held-out originals. Middle: what comes out. Bottom: what was lost (darker is more)."
     shown = [_image(np.concatenate(rows), len(targets), caption)]
     if model.corruption != "none":
-        seen = (inputs[:SHOWN].clamp(0, 1) * 255).round().byte().numpy()
+        seen = (inputs[:SHOWN, : targets.shape[1]].clamp(0, 1) * 255).round().byte().numpy()
         shown.insert(0, _image(seen, len(seen), f"What the model is given: {model.corruption}."))
+    if not model.net.generative:
+        return shown
     conditional = model.net.conditional
     drawn = sample(model, 10 * model.spec.num_classes if conditional else 64)
     per_row = model.spec.num_classes if conditional else 16
@@ -180,7 +182,7 @@ def _information(figures: dict[str, Any]) -> str:
 
 
 def _data(model: TrainedModel, run: Path) -> str:
-    source = open_source(model.config["data"])
+    source = open_like(model.config["data"], model.spec)
     facts: dict[str, Any] = {"name": model.config["data"], "examples": len(source)}
     facts |= {part: len(source.indices(part)) for part in ("train", "validation", "test")}
     facts |= {"shape": model.spec.shape, "classes": ", ".join(model.spec.class_names[:20]) or "no labels"}

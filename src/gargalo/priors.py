@@ -32,6 +32,7 @@ class Prior(nn.Module):
 
     steps, batch, lr = 2000, 256, 1e-3  # of gradient descent, where it is fitted to codes
     reduced = False  # whether that may be in bfloat16
+    generative = True  # whether there can be codes without an input
     anchor: Tensor
 
     def __init__(self, shape: tuple[int, ...]) -> None:
@@ -84,6 +85,21 @@ class Unfitted(Prior):
 
     def sample(self, n: int, temperature: float = 1.0) -> Tensor:
         raise ValueError(f"This model has no prior to sample from. Fit one: gargalo fit-prior RUN {self.suggestion}")
+
+
+class Pictured(Prior):
+    """The place of a prior where the code is the input seen in detail: there is none without an input."""
+
+    generative = False
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """No density; 0 stands for it."""
+        return z.new_zeros(len(z))
+
+    def sample(self, n: int, temperature: float = 1.0) -> Tensor:
+        raise ValueError(
+            "Sampling has no meaning for this model: it repairs pictures, and its code is the picture it was given."
+        )
 
 
 class StandardNormal(Prior):

@@ -37,7 +37,7 @@ class DataSpec:
     offset: tuple[float, ...] = (0.0,)
     scale: tuple[float, ...] = (255.0,)
     binarize: bool = False  # a pixel is on or off, drawn anew at every look with its brightness as the chance
-    fit: str = "crop"  # how pictures of other sizes are brought to `shape`: crop, pad or stretch
+    fit: str = "crop"  # how pictures of other sizes are brought to `shape`: crop, pad, stretch or cut
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):

@@ -74,8 +74,10 @@ def _train_command(name: str) -> Callable[..., None]:
             Parameter.KEYWORD_ONLY,
             annotation=Annotated[Path, typer.Option("--out", "-o", help="The run folder to make.")],
         ),
-        option("corruption", str, "none", "The rule for the input from the target, such as noise:std=0.3."),
-        option("augment", str, "auto", "What else an example could have been: photo for color pictures, else none."),
+        option(
+            "corruption", str, "auto", "The rule for the input from the target, such as noise:std=0.3; auto: by method."
+        ),
+        option("augment", str, "auto", "What else an example could have been: by the method, or photo for color."),
         option("network", str | None, None, "By the size of the data, unless given: such as mlp:width=512."),
         option("likelihood", str | None, None, "By the data, unless given: such as gaussian:variance=0.5."),
         option("save_every", float, 30.0, "Seconds between checkpoints."),

@@ -11,7 +11,15 @@ import numpy as np
 import torch
 
 from gargalo import registry  # not its `source` by name: that is a module of this package
-from gargalo.data import arrays, augmentations, builtin, corruptions, folder, shapes  # so that their names register
+from gargalo.data import (
+    arrays,
+    augmentations,
+    builtin,
+    corruptions,
+    folder,
+    patches,
+    shapes,
+)  # so that their names register
 from gargalo.data.images import fit_image, read_image, write_image
 from gargalo.data.source import Example, Part, Skipped, Source
 from gargalo.errors import DataError
@@ -28,8 +36,10 @@ __all__ = [
     "corruptions",
     "fit_image",
     "folder",
+    "folder_reader",
     "open_like",
     "open_source",
+    "patches",
     "read_image",
     "shapes",
     "write_image",
@@ -39,12 +49,12 @@ _BY_SUFFIX = {".zip": "folder", ".npy": "npy", ".npz": "npy", ".csv": "csv", ".t
 _OPTIONS = re.compile(r"(?P<path>.+?):(?P<options>[A-Za-z_][\w-]*=.*)")
 
 
-def open_source(text: str) -> Source:
+def open_source(text: str, folders: str = "folder") -> Source:
     """The data that ``text`` names: a source with its arguments, or a path, perhaps with arguments.
 
     ``"digits"``, ``"folder:path=photos,size=64"``, ``"photos/"``, ``"photos/:size=32"``,
     ``"table.csv:label=kind"``. Where a source and a folder have the same name, the
-    source is meant; write ``./digits`` for the folder.
+    source is meant; write ``./digits`` for the folder. ``folders`` is the source that reads folders of pictures.
 
     Raises DataError where there is no such thing, and ValueError for arguments that do not fit.
     """
@@ -53,15 +63,20 @@ def open_source(text: str) -> Source:
     if plain and name in registry.source:
         return registry.source.select(text)()
     if text and Path(text).expanduser().exists():  # an empty path would mean the current folder
-        return _open_path(text, "")
+        return _open_path(text, "", folders)
     if (match := _OPTIONS.fullmatch(text)) and Path(match["path"]).expanduser().exists():
-        return _open_path(match["path"], match["options"])
+        return _open_path(match["path"], match["options"], folders)
     names = [registered.replace("_", "-") for registered in registry.source]  # this loads the plugins
     if plain and name in registry.source:
         return registry.source.select(text)()
     close = get_close_matches(name, names, n=1)
     hint = f"Did you mean {close[0]!r}?" if close else f"Sources: {', '.join(names)}."
     raise DataError(f"There is no file, folder or source {text!r}. {hint}")
+
+
+def folder_reader(spec: DataSpec) -> str:
+    """The source that reads folders of pictures as it did for a model's training."""
+    return "patches" if spec.fit == "cut" else "folder"
 
 
 def open_like(text: str, spec: DataSpec) -> Source:
@@ -74,9 +89,10 @@ def open_like(text: str, spec: DataSpec) -> Source:
     folders = place.is_dir() or place.suffix.lower() == ".zip"
     if spec.kind == "image" and place.exists() and folders and spec.shape[1] == spec.shape[2]:
         channels, size, _ = spec.shape
-        source = registry.source["folder"](path=text, size=size, channels=channels, fit=spec.fit)
+        fit = {} if spec.fit == "cut" else {"fit": spec.fit}
+        source = registry.source[folder_reader(spec)](path=text, size=size, channels=channels, **fit)
     else:
-        source = open_source(text)
+        source = open_source(text, folder_reader(spec))
     if source.spec.shape == spec.shape:
         return source
     if not source.spec.kind == spec.kind == "image":
@@ -89,9 +105,10 @@ def open_like(text: str, spec: DataSpec) -> Source:
     return replace(source, spec=replace(source.spec, shape=spec.shape, input_shape=()), values=values, release=None)
 
 
-def _open_path(path: str, options: str) -> Source:
+def _open_path(path: str, options: str, folders: str) -> Source:
     place = Path(path).expanduser()
     name = "folder" if place.is_dir() else _BY_SUFFIX.get(place.suffix.lower())
+    name = folders if name == "folder" else name
     if name is None:
         raise DataError(f"{path} is neither a folder nor one of {', '.join(_BY_SUFFIX)}.")
     # The path itself may hold commas and colons, so it stays out of the selector.

@@ -40,6 +40,17 @@ def photo(target: Tensor, generator: torch.Generator, *, mirror: bool = True, cr
 
 
 @augmentation
+def dihedral(target: Tensor, generator: torch.Generator) -> Tensor:
+    """One of the eight ways to turn and mirror a square, which leave each pixel what it is; of other pictures, four."""
+    if target.dim() != 4:
+        raise ValueError(f"dihedral works on pictures; this data has shape {tuple(target.shape[1:])}.")
+    chosen = torch.randint(8, (len(target),), generator=generator, device=target.device)[:, None, None, None]
+    out = torch.where((chosen & 1).bool(), target.flip(2), target)
+    out = torch.where((chosen & 2).bool(), out.flip(3), out)
+    return torch.where((chosen & 4).bool(), out.mT, out) if target.shape[2] == target.shape[3] else out
+
+
+@augmentation
 def views(
     target: Tensor,
     generator: torch.Generator | None,

@@ -36,7 +36,11 @@ _BAD_ZIP = (
 )  # fmt: skip
 
 
-class _Item(NamedTuple):
+# From a file and a number of channels to rows ``[C, H, W]`` and whether the picture is gray. DataError where it cannot.
+Reader = Callable[[Path | bytes, int], tuple[list[Pixels], bool]]
+
+
+class Item(NamedTuple):
     """A file that says it is a picture. ``stamp`` changes with its content; ``read`` raises DataError."""
 
     name: str
@@ -72,7 +76,7 @@ def folder(
         raise ValueError(f"fit={fit!r} must be one of {', '.join(get_args(Fit))}.")
     root = Path(path).expanduser()
     with ExitStack() as stack:
-        items = _listing(root, stack)
+        items = listing(root, stack)
         if not items:
             raise DataError(f"{path} holds no pictures ({', '.join(sorted(SUFFIXES)[:8])}, ...).")
         # Pillow's version too: another may decode to other numbers.
@@ -110,7 +114,7 @@ def folder_labels(names: tuple[str, ...]) -> tuple[Tensor, tuple[str, ...]] | No
     return torch.tensor([number[name] for name in chosen]), tuple(classes)
 
 
-def _listing(root: Path, stack: ExitStack) -> list[_Item]:
+def listing(root: Path, stack: ExitStack) -> list[Item]:
     """All that look like pictures, by name, so that their order on the disk does not matter."""
     if root.is_dir():
         items = list(_folder_items(root))
@@ -132,7 +136,7 @@ def _is_picture(name: str) -> bool:
     return not hidden and PurePosixPath(name).suffix.lower() in SUFFIXES | UNREAD
 
 
-def _folder_items(root: Path) -> Iterator[_Item]:
+def _folder_items(root: Path) -> Iterator[Item]:
     for file in _walk(root):
         name = file.relative_to(root).as_posix()
         if not _is_picture(name):
@@ -140,15 +144,15 @@ def _folder_items(root: Path) -> Iterator[_Item]:
         try:
             info = file.stat()
         except OSError as error:
-            yield _Item(name, (), partial(_refuse, f"cannot be opened: {error.strerror}"))
+            yield Item(name, (), partial(_refuse, f"cannot be opened: {error.strerror}"))
             continue
         stamp = (info.st_size, info.st_mtime_ns)
         if not stat.S_ISREG(info.st_mode):
-            yield _Item(name, stamp, partial(_refuse, "not a regular file"))
+            yield Item(name, stamp, partial(_refuse, "not a regular file"))
         elif not 0 < info.st_size <= MAX_FILE:
-            yield _Item(name, stamp, partial(_refuse, _size_reason(info.st_size)))
+            yield Item(name, stamp, partial(_refuse, _size_reason(info.st_size)))
         else:
-            yield _Item(name, stamp, partial(Path, file))
+            yield Item(name, stamp, partial(Path, file))
 
 
 def _walk(root: Path) -> Iterator[Path]:
@@ -170,15 +174,15 @@ def _unlisted(error: OSError) -> None:
     raise DataError(f"The folder {error.filename} cannot be listed: {error.strerror}.") from error
 
 
-def _zip_items(archive: zipfile.ZipFile) -> Iterator[_Item]:
+def _zip_items(archive: zipfile.ZipFile) -> Iterator[Item]:
     for info in archive.infolist():
         if info.is_dir() or not _is_picture(info.filename):
             continue
         stamp = (info.file_size, info.CRC)
         if 0 < info.file_size <= MAX_FILE:
-            yield _Item(info.filename, stamp, partial(_read_member, archive, info))
+            yield Item(info.filename, stamp, partial(_read_member, archive, info))
         else:
-            yield _Item(info.filename, stamp, partial(_refuse, _size_reason(info.file_size)))
+            yield Item(info.filename, stamp, partial(_refuse, _size_reason(info.file_size)))
 
 
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
@@ -200,25 +204,38 @@ def _refuse(reason: str) -> Path:
 def _decode(
     key: str,
     path: str,
-    items: list[_Item],
+    items: list[Item],
     size: int | Literal["auto"],
     channels: Literal["auto", 1, 3, 4],
     fit: str,
 ) -> cache.Entry:
-    """Read, fit and store all pictures; those that cannot be read are left out and named in the facts."""
     height, width = _common_size(items) if size == "auto" else (size, size)
+
+    def read(file: Path | bytes, channels: int) -> tuple[list[Pixels], bool]:
+        # Twice the size leaves the antialiasing to our own resampling.
+        pixels = read_image(file, enough=(2 * height, 2 * width))
+        return [fit_image(pixels, (channels, height, width), fit)], is_gray(pixels)
+
+    return decode(key, path, items, (height, width), channels, read)
+
+
+def decode(
+    key: str, path: str, items: list[Item], size: tuple[int, int], channels: Literal["auto", 1, 3, 4], read: Reader
+) -> cache.Entry:
+    """Reads and stores what ``read`` makes of all pictures; those that cannot be read are left out and named in the
+    facts, which have a name for every row."""
     for tried in (1, 3) if channels == "auto" else (channels,):
         facts: dict[str, Any] = {"names": [], "skipped": []}
-        shape = (tried, height, width)
-        rows = _rows(path, items, shape, fit, facts, stop_at_color=channels == "auto" and tried == 1)
+        look = partial(_try, read, tried)
+        rows = _rows(path, items, look, facts, stop_at_color=channels == "auto" and tried == 1)
         try:
-            return cache.store(key, shape, rows, facts)
+            return cache.store(key, (tried, *size), rows, facts)
         except _Color:
             continue
     raise AssertionError("three channels hold every picture")
 
 
-def _common_size(items: list[_Item]) -> tuple[int, int]:
+def _common_size(items: list[Item]) -> tuple[int, int]:
     """The size that all readable pictures have, if it is small, else the default square."""
     common = None
     for item in items:
@@ -234,42 +251,38 @@ def _common_size(items: list[_Item]) -> tuple[int, int]:
 
 def _rows(
     path: str,
-    items: list[_Item],
-    shape: tuple[int, int, int],
-    fit: str,
+    items: list[Item],
+    read: Callable[[Item], tuple[list[Pixels], bool, str]],
     facts: dict[str, Any],
     *,
     stop_at_color: bool,
 ) -> Iterator[Pixels]:
-    """Pictures ``[C, H, W]`` in order; fills ``facts``. Raises DataError at the end if most are bad."""
+    """Rows ``[C, H, W]`` in the order of the pictures; fills ``facts``. Raises DataError at the end if most are bad."""
     names: list[str] = facts["names"]
     skipped: list[tuple[str, str]] = facts["skipped"]
-    read = partial(_read, shape=shape, fit=fit)
     with ThreadPoolExecutor(_WORKERS) as pool:
         for start in range(0, len(items), _AT_ONCE):
             part = items[start : start + _AT_ONCE]
             for item, (pixels, gray, reason) in zip(part, pool.map(read, part), strict=True):
-                if pixels is None:
+                if reason:
                     skipped.append((item.name, reason))
                     continue
                 if stop_at_color and not gray:
                     raise _Color
-                names.append(item.name)
-                yield pixels
-    if len(skipped) > len(names):
+                names += [item.name] * len(pixels)
+                yield from pixels
+    if len(skipped) > len(set(names)):
         first = "; ".join(f"{name}: {reason}" for name, reason in skipped[:3])
         raise DataError(f"{len(skipped):,} of the {len(items):,} pictures in {path} cannot be read. {first}.")
 
 
-def _read(item: _Item, shape: tuple[int, int, int], fit: str) -> tuple[Pixels | None, bool, str]:
-    """The fitted picture and whether it is gray, or None and the reason."""
+def _try(read: Reader, channels: int, item: Item) -> tuple[list[Pixels], bool, str]:
+    """What is made of a picture and whether it is gray, or the reason why it is not used."""
     try:
         file = item.read()
     except DataError as error:
-        return None, False, str(error)
+        return [], False, str(error)
     try:
-        # Twice the size leaves the antialiasing to our own resampling.
-        pixels = read_image(file, enough=(2 * shape[1], 2 * shape[2]))
+        return *read(file, channels), ""
     except DataError as error:
-        return None, False, str(error).removeprefix(f"{file}: ")  # the name stands beside the reason
-    return fit_image(pixels, shape, fit), is_gray(pixels), ""
+        return [], False, str(error).removeprefix(f"{file}: ")  # the name stands beside the reason

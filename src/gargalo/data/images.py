@@ -200,15 +200,20 @@ def fit_image(array: Pixels, shape: tuple[int, ...], fit: str = "crop") -> Pixel
     """Bring a picture uint8 ``[H, W, C]`` to ``shape`` ``(C, H, W)`` and return it as uint8 ``[C, H, W]``.
 
     ``crop`` scales the short side and cuts the middle out, ``pad`` scales the long side and adds black
-    margins (transparent ones where there is alpha), ``stretch`` changes the proportions. Alpha that
+    margins (transparent ones where there is alpha), ``stretch`` changes the proportions, ``cut`` takes the middle
+    as it is, where there is enough of it, else as ``crop``. Alpha that
     ``shape`` has no channel for is laid over white; gray is the luma of BT.601; shrinking is anti-aliased.
 
     Raises ValueError for another ``fit`` or a number of channels other than 1, 3 and 4.
     """
     channels, height, width = shape
     pixels = _with_channels(array, channels)
-    if fit not in ("crop", "pad", "stretch"):
-        raise ValueError(f"fit={fit!r} must be one of crop, pad, stretch.")
+    if fit not in ("crop", "pad", "stretch", "cut"):
+        raise ValueError(f"fit={fit!r} must be one of crop, pad, stretch, cut.")
+    if fit == "cut":
+        top, left = max(0, pixels.shape[0] - height) // 2, max(0, pixels.shape[1] - width) // 2
+        whole = pixels.shape[0] >= height and pixels.shape[1] >= width
+        pixels, fit = pixels[top : top + height, left : left + width] if whole else pixels, "crop"
     if pixels.shape[:2] != (height, width):
         pixels = _resized(pixels, height, width, fit)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))

@@ -51,6 +51,7 @@ class Source:
     test: Tensor | None = None  # [N], bool
     names: tuple[str, ...] = field(default=(), repr=False)  # of the files, where there are files
     skipped: tuple[Skipped, ...] = field(default=(), repr=False)
+    origin: Tensor | None = None  # [N], the number of the picture that a row was cut from
     release: Callable[[], None] | None = field(default=None, repr=False)  # of what was read from a mapped file
 
     def __len__(self) -> int:
@@ -70,7 +71,7 @@ class Source:
 
         An official test set is the test part. Otherwise a row belongs where the digest of its content falls: a
         tenth for the test, a tenth but not more than 2,000 for validation. Copies always land together and the
-        order of rows does not matter.
+        order of rows does not matter. Rows cut from one picture go where all of it goes.
 
         Raises DataError where the part would be empty.
         """
@@ -92,7 +93,11 @@ class Source:
 
     @cached_property
     def _groups(self) -> Tensor:
-        return _assign(self.digests, self.test)
+        if self.origin is None:
+            return _assign(self.digests, self.test)
+        whole = np.zeros(int(self.origin.max()) + 1, np.uint64)
+        np.add.at(whole, self.origin.numpy(), self.digests)  # around the clock: the sum of a copy is the same
+        return _assign(whole[self.origin.numpy()], self.test)
 
 
 def _assign(digests: npt.NDArray[np.uint64], official: Tensor | None) -> Tensor:

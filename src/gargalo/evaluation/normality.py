@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from gargalo import functional
 from gargalo.checkpoint import NORMALITY, TrainedModel, keep
-from gargalo.data import open_source
+from gargalo.data import folder_reader, open_source
 from gargalo.data.batches import Feed, derive
 from gargalo.data.source import Part, Source
 from gargalo.model import Batch, LatentModel
@@ -108,7 +108,7 @@ def of(model: TrainedModel) -> Normality:
     if model.normality is None:
         if model.path is None or "data" not in model.config:
             raise ValueError("What is normal for this model is not known: it was not made by `gargalo train`.")
-        remember(model, open_source(model.config["data"]))
+        remember(model, open_source(model.config["data"], folder_reader(model.spec)))
     return Normality(**model.normality)  # type: ignore[arg-type]
 
 
@@ -186,7 +186,8 @@ def _features(x: Tensor) -> Tensor:
 
 
 def _code(net: LatentModel, batch: Batch) -> Tensor:
-    return net.encode(batch.input, batch.condition).mode.float().flatten(1)
+    code = net.encode(batch.input, batch.condition).mode.float()
+    return code.mean((2, 3)) if code.dim() == 4 else code  # of a map, what it is like, not where
 
 
 def _unexplained(net: LatentModel, batch: Batch) -> Tensor:

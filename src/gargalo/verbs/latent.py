@@ -42,7 +42,7 @@ def embed(model: TrainedModel, images: Any, *, labels: Any = None) -> np.ndarray
     warn_if_unlike(model, x, condition)
 
     def code(a: Tensor, c: Tensor | None) -> Tensor:
-        return model.net.encode(a, c).mode
+        return model.net.encode(a, c).mode.flatten(1)
 
     return as_array(in_batches(code, x, condition))
 
@@ -87,7 +87,7 @@ def decode(model: TrainedModel, codes: Any, *, labels: Any = None) -> np.ndarray
     decoder = _decoder(model, len(z))
 
     def picture(a: Tensor, c: Tensor | None) -> Tensor:
-        return decoder.decode(a, c).mode
+        return decoder.decode(a.unflatten(1, model.net.prior.shape), c).mode  # type: ignore[arg-type]
 
     out = in_batches(picture, z, labels_for(model, labels, len(z)))
     return as_array(model.spec.unscaled(out))

@@ -17,11 +17,12 @@ from typing import Any
 from gargalo import checkpoint
 from gargalo.acceleration import Plan, computing
 from gargalo.checkpoint import TrainedModel
-from gargalo.data import open_source
+from gargalo.data import folder_reader, open_source
 from gargalo.data.source import Source
 from gargalo.errors import CheckpointError, DataError
 from gargalo.evaluation import normality
-from gargalo.fitting import Fitting, configured
+from gargalo.fitting import Fitting, configured, suggestions
+from gargalo.spec import DataSpec
 from gargalo.training import Settings, TrainState
 from gargalo.verbs.card import card
 from gargalo.verbs.prior import fit_suggested
@@ -35,7 +36,7 @@ def train(
     data: str,
     out: str | Path,
     *,
-    corruption: str = "none",
+    corruption: str = "auto",
     augment: str = "auto",
     network: str | None = None,
     likelihood: str | None = None,
@@ -52,10 +53,11 @@ def train(
     used, CheckpointError where ``out`` holds a run already. Ctrl-C and SIGTERM finish the step and save before
     they end the process.
     """
-    run, source = Path(out), open_source(data)
+    arguments = {key: value for key, value in options.items() if key not in SETTINGS}
+    folders = suggestions(method.replace("-", "_"), arguments).get("folders", "folder")
+    run, source = Path(out), open_source(data, folders)
     parts = {key: value for key, value in {"network": network, "likelihood": likelihood}.items() if value is not None}
     examples = len(source.indices("train"))
-    arguments = {key: value for key, value in options.items() if key not in SETTINGS}
     settings = Settings(**{key: value for key, value in options.items() if key in SETTINGS})
     config = configured(
         method, source.spec, examples, arguments, settings, corruption=corruption, augment=augment, parts=parts
@@ -83,7 +85,7 @@ def resume(
     checkpoint.read(run)
     with checkpoint.locked(run):
         config, folder = checkpoint.read(run)
-        source = open_source(config["data"])
+        source = open_source(config["data"], folder_reader(DataSpec.from_json(config["spec"])))
         if _fingerprint(source) != config["data_digest"]:
             raise DataError(f"{config['data']} has changed since {run} was started; it cannot go on. Train anew.")
         writer = _writer() if tensorboard else None

@@ -1,0 +1,27 @@
+"""Corruptions make the task: a rule for the input from the target, fresh at every draw.
+
+They work on the model's values, pixels in [0, 1], a whole batch at a time: ``[N, C, H, W]`` in, input out. All chance
+comes from the generator that is given. Each says whether it cuts its result to [0, 1].
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from gargalo.data.corruptions import holes, noise, optics
+from gargalo.registry import corruption
+
+__all__ = ["corrupted_shape", "holes", "noise", "optics"]  # imported so that their names register
+
+
+@corruption
+def none(target: Tensor, generator: torch.Generator) -> Tensor:
+    """The input is the target."""
+    return target
+
+
+@torch.no_grad()
+def corrupted_shape(rule: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of an input whose target has ``shape``."""
+    return tuple(corruption.select(rule)(torch.zeros(1, *shape), torch.Generator()).shape[1:])

@@ -1,0 +1,109 @@
+"""Parts of a picture that are not there."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from gargalo.data.corruptions.ranges import drawn
+from gargalo.data.images import fit_image, read_image
+from gargalo.registry import corruption
+
+BLOCKS, STROKES, JOINTS = 4, 3, 4  # in a picture; straight pieces of a stroke
+
+
+@corruption
+def patches(target: Tensor, generator: torch.Generator | None, *, share: float = 0.6, size: int = 4) -> Tensor:
+    """Hides about a ``share`` of each picture's squares of ``size`` pixels, or of a vector's entries: they are 0."""
+    if not 0 <= share < 1 or size < 1:
+        raise ValueError(f"patches: share={share} must lie in [0, 1) and size={size} be at least 1.")
+    picture = target.dim() == 4
+    shape = (len(target), 1, *(-(-side // size) for side in target.shape[-2:])) if picture else target.shape
+    hidden = torch.rand(shape, generator=generator, device=target.device) < share
+    if picture:
+        hidden = hidden.repeat_interleave(size, 2).repeat_interleave(size, 3)
+        hidden = hidden[..., : target.shape[2], : target.shape[3]]
+    return target.masked_fill(hidden, 0)
+
+
+@corruption
+def mask(
+    target: Tensor,
+    generator: torch.Generator,
+    *,
+    kind: Literal["mixed", "blocks", "strokes"] = "mixed",
+    share: float | str = "0.05-0.4",
+    file: str = "",
+) -> Tensor:
+    """Hides parts, which are 0, and adds a channel that is 1 where something is hidden. It does not clip.
+
+    A ``share`` of each picture is hidden, less where parts overlap, by rectangles, by strokes of a broad pen, or by one
+    or the other; or always what is white in the picture ``file``, which is cut to the middle if it is larger.
+    """
+    if target.dim() != 4:
+        raise ValueError(f"mask works on pictures; this data has shape {tuple(target.shape[1:])}.")
+    size = target.shape[2], target.shape[3]
+    if file:
+        hidden = _given(file, size).to(target.device).expand(len(target), -1, -1, -1)
+    else:
+        area = drawn("mask: share", share, target, generator).flatten(1)
+        if bool((area > 1).any()):
+            raise ValueError(f"mask: share={share!r} must lie in [0, 1].")
+        hidden = _blocks(size, area, generator) if kind != "strokes" else _strokes(size, area, generator)
+        if kind == "mixed":
+            pen = torch.rand(len(target), 1, 1, 1, generator=generator, device=target.device) < 0.5
+            hidden = torch.where(pen, _strokes(size, area, generator), hidden)
+    return torch.cat([target.masked_fill(hidden, 0), hidden.to(target.dtype)], 1)
+
+
+def _axes(size: tuple[int, int], like: Tensor) -> tuple[Tensor, Tensor]:
+    """The middles of pixels down and across, in units of the geometric mean of the sides: ``[H, 1]`` and ``[W]``."""
+    unit = (size[0] * size[1]) ** 0.5
+    down, across = ((torch.arange(side, device=like.device) + 0.5) / unit for side in size)
+    return down[:, None], across
+
+
+def _blocks(size: tuple[int, int], area: Tensor, generator: torch.Generator) -> Tensor:
+    """Rectangles, up to four times as long as wide, ``[N, 1, H, W]``."""
+    down, across = _axes(size, area)
+    hidden = torch.zeros(len(area), *size, dtype=torch.bool, device=area.device)
+    for _ in range(BLOCKS):
+        y, x, shape = torch.rand(3, len(area), 1, 1, generator=generator, device=area.device)
+        side, ratio = (area[..., None] / BLOCKS).sqrt(), 2 ** (2 * shape - 1)
+        high, wide = side * ratio, side / ratio
+        top, left = y * (down[-1] - high).clamp(min=0), x * (across[-1] - wide).clamp(min=0)
+        hidden |= (down >= top) & (down < top + high) & (across >= left) & (across < left + wide)
+    return hidden[:, None]
+
+
+def _strokes(size: tuple[int, int], area: Tensor, generator: torch.Generator) -> Tensor:
+    """Bent lines with round ends, ``[N, 1, H, W]``."""
+    down, across = _axes(size, area)
+    hidden = torch.zeros(len(area), *size, dtype=torch.bool, device=area.device)
+    length = 0.25  # of each piece
+    width = (area / (STROKES * JOINTS * length))[..., None]
+    for _ in range(STROKES):
+        start = torch.rand(2, len(area), 1, 1, generator=generator, device=area.device)
+        y, x = start[0] * down[-1], start[1] * across[-1]
+        turn = 2 * torch.pi * torch.rand(len(area), 1, 1, generator=generator, device=area.device)
+        for _ in range(JOINTS):
+            turn = turn + torch.randn(len(area), 1, 1, generator=generator, device=area.device)
+            dy, dx = turn.sin(), turn.cos()
+            along = ((down - y) * dy + (across - x) * dx).clamp(min=torch.zeros_like(y), max=torch.full_like(y, length))
+            hidden |= (down - y - along * dy).square() + (across - x - along * dx).square() < (width / 2).square()
+            y, x = y + length * dy, x + length * dx
+    return hidden[:, None]
+
+
+@cache
+def _given(file: str, size: tuple[int, int]) -> Tensor:
+    pixels = read_image(Path(file).expanduser())
+    if pixels.shape[0] < size[0] or pixels.shape[1] < size[1]:
+        raise ValueError(
+            f"mask: {file} has {pixels.shape[1]}x{pixels.shape[0]} pixels; {size[1]}x{size[0]} are needed."
+        )
+    return torch.from_numpy(fit_image(pixels, (1, *size), "cut") > 127)[None]
