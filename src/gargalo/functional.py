@@ -180,6 +180,27 @@ def noise_std(x: Tensor) -> Tensor:
     return flat / (mean_abs - NORMAL_TENTH * (1 - mean_abs**2) ** 0.5 / side)
 
 
+def neighbors(x: Tensor, choice: Tensor) -> tuple[Tensor, Tensor]:
+    """Two pictures of half the sides ``[N, C, H/2, W/2]``: of each square of four pixels one, and one beside it.
+
+    ``choice`` ``[N, H/2, W/2]``, from 0 to 7, says which (Huang et al. 2021).
+    """
+    squares = torch.nn.functional.pixel_unshuffle(x, 2).unflatten(1, (-1, 4))
+    first = choice // 2
+    second = torch.where(choice % 2 == 0, first ^ 1, first ^ 2)  # the other column, or the other row
+    shape = (-1, x.shape[1], 1, -1, -1)
+    one, other = (squares.gather(2, index[:, None, None].expand(shape)).squeeze(2) for index in (first, second))
+    return one, other
+
+
+def neighbor_correlation(x: Tensor) -> float:
+    """Of each pixel with the one right of it and the one below, the larger by absolute value; ``[N, C, H, W]``."""
+    x = x - x.mean((2, 3), keepdim=True)
+    power = x.square().mean().clamp(min=1e-12)
+    right, below = (x[..., 1:] * x[..., :-1]).mean() / power, (x[..., 1:, :] * x[..., :-1, :]).mean() / power
+    return float(max(right, below, key=abs))
+
+
 def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     """Spherical interpolation (Shoemake 1985) of ``a`` and ``b``, ``[D]``, at ``t`` in [0, 1]: ``[T, D]``.
 

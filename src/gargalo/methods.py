@@ -397,9 +397,20 @@ def vae_gan(
 
 @method
 def denoiser(
-    spec: DataSpec, *, size: Size = "base", width: int | None = None, depth: int | None = None, bias: bool = True
+    spec: DataSpec,
+    *,
+    size: Size = "base",
+    width: int | None = None,
+    depth: int | None = None,
+    bias: bool = True,
+    self_supervised: bool = False,
+    consistency: float = 1.0,
 ) -> Made:
-    """Plain convolutions on the folded picture, which predict its noise (Zhang et al. 2017, 2018)."""
+    """Plain convolutions on the folded picture, which predict its noise (Zhang et al. 2017, 2018).
+
+    ``self_supervised`` learns from noisy pictures alone, if their noise is independent from pixel to pixel (Huang et
+    al. 2021; ``consistency`` is a weight of theirs).
+    """
     usual = {"tiny": (16, 4), "small": (32, 8), "base": (48, 12), "large": (96, 16)}[size]
     if size == "base" and spec.shape[0] > 1:
         usual = 64, 14
@@ -411,11 +422,11 @@ def denoiser(
         usual[0] if width is None else width,
         fold=2,
         bias=bias,
-        corruption="noise:std=0-0.2157,told=0.5",
+        corruption="none" if self_supervised else "noise:std=0-0.2157,told=0.5",
         likelihood="gaussian:squash=false",
         batch_size=32,
     )
-    return model, objectives.Reconstruction()
+    return model, objectives.Neighbors(consistency) if self_supervised else objectives.Reconstruction()
 
 
 @method

@@ -276,6 +276,37 @@ class Masked(Objective):
         return loss(out.nll, nll=out.nll)
 
 
+class Neighbors(Objective):
+    """Pictures known only with their noise: each is seen through one pixel of every four, and the one beside it is
+    foretold (Huang et al. 2021). Only what is the same in both can be, and noise that is independent is not.
+
+    ``consistency`` weighs that the two halves of what is made of the whole picture differ as the answers do. The
+    batch's target is not looked at.
+    """
+
+    independent_noise = True  # is taken for granted
+
+    def __init__(self, consistency: float) -> None:
+        super().__init__()
+        self.consistency = consistency
+
+    def forward(self, model: nn.Module, batch: Batch, player: str = "model") -> Loss:
+        noisy = batch.input
+        if noisy.shape[-1] % 2 or noisy.shape[-2] % 2:
+            raise ValueError(f"Neighbors needs pictures of even sides; these have {tuple(noisy.shape[-2:])}.")
+        grid = (len(noisy), noisy.shape[-2] // 2, noisy.shape[-1] // 2)
+        choice = torch.randint(8, grid, device=noisy.device)
+        one, other = functional.neighbors(noisy, choice)
+        with torch.no_grad():
+            whole = cast(Any, model).decode(cast(Any, model).encode(noisy).mode).mode
+        whole_one, whole_other = functional.neighbors(whole, choice)
+        out: Output = model(Batch(one, other))
+        answer = out.likelihood.mode
+        variance = (answer - other).square().mean().detach()  # of what cannot be foretold: weighs both terms alike
+        apart = 0.5 * (answer - other - whole_one + whole_other).square().flatten(1).sum(1) / variance
+        return loss(out.nll + self.consistency * apart, nll=out.nll, apart=apart)
+
+
 class Contrastive(Objective):
     """Codes by which two views of one example find each other, and which tell its edges as well as its values.
 

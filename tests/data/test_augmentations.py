@@ -129,3 +129,21 @@ def test_relit_mirrors_half_of_the_pictures_and_wants_pictures():
     assert 16 < int((flipped < 1e-3).sum()) < 48
     with pytest.raises(ValueError, match="works on pictures"):
         augmentation.select("relit")(torch.rand(4, 7), rng())
+
+
+def test_dihedral_gives_the_eight_turns_of_a_square_and_the_four_of_an_oblong():
+    square = torch.arange(9.0).view(1, 1, 3, 3).expand(200, -1, -1, -1)
+    found = turned("dihedral", square)
+    expected = {tuple(p.flatten().tolist()) for t in (square[0], square[0].mT) for p in turns(t)}
+    assert {tuple(row.flatten().tolist()) for row in found} == expected
+    assert len(expected) == 8
+    oblong = torch.arange(6.0).view(1, 1, 2, 3).expand(100, -1, -1, -1)
+    assert len(turned("dihedral", oblong).flatten(1).unique(dim=0)) == 4
+
+
+def turns(x):
+    return x, x.flip(1), x.flip(2), x.flip(1, 2)
+
+
+def turned(rule, target):
+    return augmentation.select(rule)(target, torch.Generator().manual_seed(0))

@@ -72,9 +72,15 @@ class Feed:
 
     def _batch(self, rows: Tensor, augment: Rule | None, seed: int) -> Batch:
         example = self.source.gather(rows)
-        target = self.source.spec.scaled(example.target.to(self.device))
-        generator = torch.Generator(self.device).manual_seed(seed)
-        target = target if augment is None else augment(target, generator)
+        generator = torch.Generator(self.device)
+        target = self._values(example.target, augment, generator.manual_seed(seed))
         target = torch.bernoulli(target, generator=generator) if self.source.spec.binarize else target
         condition = None if example.condition is None else example.condition.to(self.device)
-        return Batch(self._corrupt(target, generator), target, condition, len(self.index))
+        given = target
+        if example.input is not None:  # the same chances again, so that it is turned and moved as its target is
+            given = self._values(example.input, augment, generator.manual_seed(seed))
+        return Batch(self._corrupt(given, generator), target, condition, len(self.index))
+
+    def _values(self, raw: Tensor, augment: Rule | None, generator: torch.Generator) -> Tensor:
+        values = self.source.spec.scaled(raw.to(self.device))
+        return values if augment is None else augment(values, generator)

@@ -73,7 +73,9 @@ def write_tiff(stream: IO[bytes], pixels: npt.NDArray[Any], said: dict[str, Any]
     """A picture uint8 or uint16 in strips of zlib's (TIFF 6.0, Adobe's supplement), with exif, icc, xmp, iptc and dpi of ``said``."""
     height, width, channels = pixels.shape
     kind = pixels.dtype.newbyteorder("<")
-    strips = [zlib.compress(pixels[top : top + _ROWS].astype(kind).tobytes(), _LEVEL) for top in range(0, height, _ROWS)]
+    strips = [
+        zlib.compress(pixels[top : top + _ROWS].astype(kind).tobytes(), _LEVEL) for top in range(0, height, _ROWS)
+    ]
     tags: Any = ImageFileDirectory_v2(_HEAD)
     _describe(tags, said)
     tags[256], tags[257], tags[258], tags[259] = width, height, (8 * kind.itemsize,) * channels, 8

@@ -36,8 +36,8 @@ _BAD_ZIP = (
 )  # fmt: skip
 
 
-# From a file and a number of channels to rows ``[C, H, W]`` and whether the picture is gray. DataError where it cannot.
-Reader = Callable[[Path | bytes, int], tuple[list[Pixels], bool]]
+# From what an item reads and a number of channels to rows ``[C, H, W]`` and whether all is gray, or a DataError.
+Reader = Callable[[Any, int], tuple[list[Pixels], bool]]
 
 
 class Item(NamedTuple):
@@ -45,7 +45,7 @@ class Item(NamedTuple):
 
     name: str
     stamp: tuple[int, ...]
-    read: Callable[[], Path | bytes]
+    read: Callable[[], Any]  # a path, or bytes out of an archive
 
 
 class _Color(Exception):  # noqa: N818
@@ -220,16 +220,22 @@ def _decode(
 
 
 def decode(
-    key: str, path: str, items: list[Item], size: tuple[int, int], channels: Literal["auto", 1, 3, 4], read: Reader
+    key: str,
+    path: str,
+    items: list[Item],
+    size: tuple[int, int],
+    channels: Literal["auto", 1, 3, 4],
+    read: Reader,
+    pictures: int = 1,
 ) -> cache.Entry:
-    """Reads and stores what ``read`` makes of all pictures; those that cannot be read are left out and named in the
-    facts, which have a name for every row."""
+    """Reads and stores what ``read`` makes of all items, each row the channels of so many ``pictures``; those that
+    cannot be read are left out and named in the facts, which have a name for every row."""
     for tried in (1, 3) if channels == "auto" else (channels,):
         facts: dict[str, Any] = {"names": [], "skipped": []}
         look = partial(_try, read, tried)
         rows = _rows(path, items, look, facts, stop_at_color=channels == "auto" and tried == 1)
         try:
-            return cache.store(key, (tried, *size), rows, facts)
+            return cache.store(key, (tried * pictures, *size), rows, facts)
         except _Color:
             continue
     raise AssertionError("three channels hold every picture")

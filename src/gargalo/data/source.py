@@ -23,10 +23,11 @@ Part = Literal["train", "validation", "test", "all"]
 
 
 class Example(NamedTuple):
-    """Rows of a source: raw values ``[N, *shape]`` and, where the source has labels, class numbers ``[N]``."""
+    """Rows of a source: raw values ``[N, *shape]`` and, where the source has them, class numbers ``[N]`` and inputs."""
 
     target: Tensor
     condition: Tensor | None = None
+    input: Tensor | None = None
 
 
 class Skipped(NamedTuple):
@@ -51,6 +52,7 @@ class Source:
     test: Tensor | None = None  # [N], bool
     names: tuple[str, ...] = field(default=(), repr=False)  # of the files, where there are files
     skipped: tuple[Skipped, ...] = field(default=(), repr=False)
+    inputs: Tensor | None = field(default=None, repr=False)  # [N, *spec.input_shape], where they are not the values
     origin: Tensor | None = None  # [N], the number of the picture that a row was cut from
     release: Callable[[], None] | None = field(default=None, repr=False)  # of what was read from a mapped file
 
@@ -58,13 +60,18 @@ class Source:
         return len(self.values)
 
     def gather(self, index: Tensor) -> Example:
-        values = torch.empty(len(index), *self.spec.shape, dtype=self.values.dtype)
+        labels = None if self.labels is None else self.labels[index]
+        inputs = None if self.inputs is None else self._rows(self.inputs, index)
+        return Example(self._rows(self.values, index), labels, inputs)
+
+    def _rows(self, stored: Tensor, index: Tensor) -> Tensor:
+        values = torch.empty(len(index), *stored.shape[1:], dtype=stored.dtype)
         for start in range(0, len(index), AT_ONCE):
             rows = index[start : start + AT_ONCE]
-            torch.index_select(self.values, 0, rows, out=values[start : start + AT_ONCE])
+            torch.index_select(stored, 0, rows, out=values[start : start + AT_ONCE])
             if self.release is not None:
                 self.release()
-        return Example(values, None if self.labels is None else self.labels[index])
+        return values
 
     def indices(self, part: Part = "all") -> Tensor:
         """Row numbers of a part, ascending.

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from gargalo import functional
 from gargalo.checkpoint import TrainedModel
-from gargalo.errors import OutOfDomainWarning
+from gargalo.errors import DataError, OutOfDomainWarning
 from gargalo.networks.restorer import Decoder, Encoder
 from gargalo.registry import corruption
 from gargalo.verbs._tiling import Restorer, padded, pieces, reach, turned
@@ -56,7 +56,9 @@ def denoise(
     """
     task = _task(model, "denoise", self_ensemble, tile, progress)
     if sigma is not None and not task.extra:
-        raise ValueError(f"{_name(model)} cannot be told the noise: it was trained with {model.corruption}. Leave sigma.")
+        raise ValueError(
+            f"{_name(model)} cannot be told the noise: it was trained with {model.corruption}. Leave sigma."
+        )
     if sigma is not None and not 0 <= sigma <= 255:
         raise ValueError(f"sigma={sigma} must lie in [0, 255].")
     return _each(image, lambda pixels: _denoised(task, pixels, sigma))
@@ -209,7 +211,7 @@ def _noise_level(pixels: np.ndarray) -> float:
 
 def _inpainted(task: _Task, pixels: np.ndarray, hidden: np.ndarray) -> np.ndarray:
     if hidden.shape != pixels.shape[:2]:
-        raise ValueError(f"The mask is {_sides(hidden)}, the picture {_sides(pixels)}; they must be of one size.")
+        raise DataError(f"The mask is {_sides(hidden)}, the picture {_sides(pixels)}; they must be of one size.")
     colors, _ = _split(pixels)
     seen = pixels.copy()
     seen[hidden, : colors.shape[2]] = 0
@@ -260,7 +262,7 @@ def _restored(
     colors, alpha = _split(pixels)
     height, width, count = colors.shape
     if task.fixed and task.fixed != (height, width):
-        raise ValueError(
+        raise DataError(
             f"{_name(task.model)} takes pictures of {task.fixed[1]}x{task.fixed[0]} alone; this one is "
             f"{_sides(pixels)}. A denoiser, upscaler or inpainter takes any size."
         )

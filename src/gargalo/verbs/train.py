@@ -12,13 +12,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+import torch
+from torch import Tensor
 
 from gargalo import checkpoint
 from gargalo.acceleration import Plan, computing
 from gargalo.checkpoint import TrainedModel
 from gargalo.data import folder_reader, open_source
-from gargalo.data.source import Source
+from gargalo.data.source import AT_ONCE, Source
 from gargalo.errors import CheckpointError, DataError
 from gargalo.evaluation import normality
 from gargalo.fitting import Fitting, configured, suggestions
@@ -186,6 +189,8 @@ def _fingerprint(source: Source) -> str:
     digest = hashlib.blake2b(source.digests.astype(">u8").tobytes(), digest_size=16)
     if source.labels is not None:
         digest.update(source.labels.numpy().tobytes())
+    for rows in torch.arange(len(source)).split(AT_ONCE) if source.inputs is not None else ():
+        digest.update(cast(Tensor, source.gather(rows).input).numpy().tobytes())
     return digest.hexdigest()
 
 

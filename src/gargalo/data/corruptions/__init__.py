@@ -9,10 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gargalo.data.corruptions import holes, noise, optics
+from gargalo.data.corruptions import compression, holes, noise, optics
 from gargalo.registry import corruption
 
-__all__ = ["corrupted_shape", "holes", "noise", "optics"]  # imported so that their names register
+__all__ = ["compression", "corrupted_shape", "holes", "noise", "optics"]  # imported so that their names register
 
 
 @corruption

@@ -36,3 +36,52 @@ def noise(
         raise ValueError(f"noise: told={told} must lie in [0, 1], and 0 where the data are no pictures.")
     said = torch.rand(len(target), 1, 1, 1, generator=generator, device=target.device) < told
     return torch.cat([noisy, (level * said).expand(-1, -1, *target.shape[2:])], 1)
+
+
+@corruption
+def poisson(target: Tensor, generator: torch.Generator, *, peak: float | str = 30.0, clip: bool = True) -> Tensor:
+    """Counts of photons, ``peak`` of them where the picture is 1: noise that grows with brightness; clip cuts to
+    [0, 1]. ``peak`` is a number or a range such as ``10-100``."""
+    counts = _positive("poisson: peak", peak, target, generator)
+    noisy = torch.poisson(target.clamp(min=0) * counts, generator) / counts
+    return noisy.clamp(0, 1) if clip else noisy
+
+
+@corruption
+def poisson_gaussian(
+    target: Tensor,
+    generator: torch.Generator,
+    *,
+    peak: float | str = 100.0,
+    std: float | str = 0.02,
+    clip: bool = True,
+) -> Tensor:
+    """A sensor: counts of photons, and Gaussian noise when they are read (Foi et al. 2008); clip cuts to [0, 1]."""
+    return noise(poisson(target, generator, peak=peak, clip=False), generator, std=std, clip=clip)
+
+
+@corruption
+def salt_pepper(target: Tensor, generator: torch.Generator, *, share: float | str = 0.1) -> Tensor:
+    """A ``share`` of the pixels is lost, and white or black in all channels instead. It does not clip."""
+    lost = drawn("salt_pepper: share", share, target, generator)
+    if bool((lost > 1).any()):
+        raise ValueError(f"salt_pepper: share={share!r} must lie in [0, 1].")
+    pixels = (len(target), 1, *target.shape[2:]) if target.dim() == 4 else target.shape
+    chance = torch.rand(pixels, generator=generator, device=target.device)
+    return torch.where(chance < lost / 2, 0.0, torch.where(chance < lost, 1.0, target))
+
+
+@corruption
+def speckle(target: Tensor, generator: torch.Generator, *, std: float | str = 0.2, clip: bool = True) -> Tensor:
+    """Noise in proportion to brightness, as radar and ultrasound have it: x + x n, n of that std; clip cuts to
+    [0, 1]."""
+    level = drawn("speckle: std", std, target, generator)
+    noisy = target * (1 + level * torch.randn(target.shape, generator=generator, device=target.device))
+    return noisy.clamp(0, 1) if clip else noisy
+
+
+def _positive(name: str, given: float | str, target: Tensor, generator: torch.Generator) -> Tensor:
+    found = drawn(name, given, target, generator)
+    if not bool((found > 0).all()):
+        raise ValueError(f"{name}={given!r} must be greater than 0.")
+    return found
