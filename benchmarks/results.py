@@ -15,17 +15,17 @@ FOLDER = Path(__file__).parent / "results"
 
 @dataclass(frozen=True)
 class Row:
-    """One figure of ours beside another's. ``ratio`` is ours over other's."""
+    """One figure of ours beside another's, or alone. ``ratio`` is ours over other's."""
 
     id: str
     what: str
-    ours: float
+    ours: float | None
     other: float | None
     unit: str
 
     @property
     def ratio(self) -> float | None:
-        return self.ours / self.other if self.other else None
+        return self.ours / self.other if self.ours is not None and self.other else None
 
 
 def write(name: str, rows: list[Row]) -> Path:

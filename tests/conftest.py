@@ -11,7 +11,7 @@ import gargalo
 
 os.environ["SCIPY_ARRAY_API"] = "1"  # read when scipy is imported; without it scikit-learn skips one of its checks
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "images"
+SHARED = Path(os.environ.get("GARGALO_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data" / "images")
 
 
 @pytest.fixture(autouse=True, scope="session")

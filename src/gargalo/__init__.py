@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from gargalo.verbs.diagnose import Finding, diagnose
     from gargalo.verbs.latent import decode, embed, interpolate, project, reconstruct, sample
     from gargalo.verbs.prior import fit_prior
+    from gargalo.verbs.restore import denoise, inpaint, noise_level, upscale
     from gargalo.verbs.score import Scores, heat_map, score
     from gargalo.verbs.train import resume, train
     from gargalo.verbs.traverse import direction, traverse
+    from gargalo.weights import shipped
 
 __all__ = [
     "Autoencoder",
@@ -40,6 +42,7 @@ __all__ = [
     "available",
     "compare",
     "decode",
+    "denoise",
     "diagnose",
     "direction",
     "doctor",
@@ -48,18 +51,22 @@ __all__ = [
     "evaluate",
     "fit_prior",
     "heat_map",
+    "inpaint",
     "interpolate",
     "load",
     "neighbors",
+    "noise_level",
     "project",
     "reconstruct",
     "report",
     "resume",
     "sample",
     "score",
+    "shipped",
     "show",
     "train",
     "traverse",
+    "upscale",
 ]
 
 _HOMES = {
@@ -73,9 +80,11 @@ _HOMES = {
     "gargalo.verbs.diagnose": ("Finding", "diagnose"),
     "gargalo.verbs.latent": ("decode", "embed", "interpolate", "project", "reconstruct", "sample"),
     "gargalo.verbs.prior": ("fit_prior",),
+    "gargalo.verbs.restore": ("denoise", "inpaint", "noise_level", "upscale"),
     "gargalo.verbs.score": ("Scores", "heat_map", "score"),
     "gargalo.verbs.train": ("resume", "train"),
     "gargalo.verbs.traverse": ("direction", "traverse"),
+    "gargalo.weights": ("shipped",),
 }
 
 

@@ -39,3 +39,28 @@ def progress_bar() -> Any:
             bar.update(task, completed=step["number"], total=step["total"], description=text)
 
         yield update
+
+
+class ShareBar:
+    """Called with how many of all are done, as a fraction too."""
+
+    def __init__(self, bar: Any, task: Any) -> None:
+        self._bar, self._task = bar, task
+
+    def __call__(self, done: float) -> None:
+        self._bar.update(self._task, completed=done)
+
+    def say(self, text: str) -> None:
+        """Lines above the bar, as they are."""
+        self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def share_bar(total: int) -> Any:
+    """A progress bar on stderr for so many files, with the time left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), refresh_per_second=2, transient=True) as bar:
+        yield ShareBar(bar, bar.add_task("", total=total))

@@ -7,9 +7,10 @@ import os
 import secrets
 import threading
 import warnings
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from gargalo.errors import DataError
 
 Pixels = npt.NDArray[np.uint8]
 Fit = Literal["crop", "pad", "stretch"]
+Decoded = TypeVar("Decoded")
 
 # The decoders that are tried. Others of Pillow's run programs, follow references, or are rarely exercised.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
@@ -33,7 +35,7 @@ WRITERS: dict[str, tuple[str, dict[str, Any]]] = {
     ".png": ("PNG", {}),
     ".jpg": ("JPEG", {"quality": 95}),
     ".jpeg": ("JPEG", {"quality": 95}),
-    ".webp": ("WEBP", {"lossless": True}),
+    ".webp": ("WEBP", {"lossless": True, "exact": True}),
     ".bmp": ("BMP", {}),
     ".tif": ("TIFF", {}),
     ".tiff": ("TIFF", {}),
@@ -78,33 +80,45 @@ def read_image(file: Path | bytes, *, max_pixels: int = MAX_PIXELS, enough: tupl
     Raises DataError with a reason of one line where the file is no picture in a known format, is damaged or
     cut short, has more than ``max_pixels`` (checked before decoding), or its pixels have no fixed range.
     """
+
+    def decoded(image: Image.Image) -> Pixels:
+        if enough is not None:
+            # The longer side for both: whether the picture lies on its side is known after decoding.
+            image.draft(None, (max(enough), max(enough)))
+        image.load()
+        return upright(_pixels(image), orientation(image))
+
+    return decode(file, decoded, max_pixels=max_pixels)
+
+
+def decode(file: Path | bytes, use: Callable[[Image.Image], Decoded], *, max_pixels: int = MAX_PIXELS) -> Decoded:
+    """What ``use`` makes of a picture that is open but not yet decoded; its size and a PNG's checksums are looked at.
+
+    DataError as `read_image`, whatever goes wrong in ``use`` as well.
+    """
     if isinstance(file, bytes):
-        return _read(io.BytesIO(file), max_pixels, enough)
+        return _decode(io.BytesIO(file), use, max_pixels)
     try:
         with file.open("rb") as stream:
-            return _read(stream, max_pixels, enough)
+            return _decode(stream, use, max_pixels)
     except OSError as error:
         raise DataError(f"{file}: {error.strerror or 'cannot be read'}.") from error
     except DataError as error:
         raise DataError(f"{file}: {error}") from error
 
 
-def _read(stream: Any, max_pixels: int, enough: tuple[int, int] | None) -> Pixels:
+def _decode(stream: Any, use: Callable[[Image.Image], Decoded], max_pixels: int) -> Decoded:
     try:
         with _quiet, ExitStack() as stack:
             image = stack.enter_context(Image.open(stream, formats=FORMATS))
             width, height = image.size
             if width * height > max_pixels:
                 raise DataError(f"has {width}x{height} pixels; at most {max_pixels:,} are read")
-            if enough is not None:
-                # The longer side for both: whether the picture lies on its side is known after decoding.
-                image.draft(None, (max(enough), max(enough)))
             if image.format == "PNG":
                 image.verify()  # looks at the checksums, as loading does not, and leaves the object useless
                 stream.seek(0)
                 image = stack.enter_context(Image.open(stream, formats=FORMATS))
-            image.load()
-            return _upright(_pixels(image), _orientation(image))
+            return use(image)
     except DataError:
         raise
     except UnidentifiedImageError as error:
@@ -146,20 +160,21 @@ def _to_bytes(values: npt.NDArray[Any]) -> Pixels:
     return np.rint(np.clip(values.astype(np.float64), 0, top) * (255 / top)).astype(np.uint8)
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation(image: Image.Image) -> int:
+    """The number of the EXIF tag, 1 where there is none."""
     try:
         return int(image.getexif().get(ORIENTATION, 1))
     except Exception:  # noqa: BLE001 - damaged metadata says nothing about good pixels: they stay as stored
         return 1
 
 
-def _upright(pixels: Pixels, orientation: int) -> Pixels:
-    """Undo one of the eight EXIF orientations; an unknown number counts as upright."""
-    if orientation in (5, 6, 7, 8):  # rows and columns are exchanged
+def upright(pixels: npt.NDArray[Any], turned: int) -> npt.NDArray[Any]:
+    """``[H, W, C]`` with one of the eight EXIF orientations undone; an unknown number counts as upright."""
+    if turned in (5, 6, 7, 8):  # rows and columns are exchanged
         pixels = pixels.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
+    if turned in (3, 4, 7, 8):
         pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
+    if turned in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
     return np.ascontiguousarray(pixels)
 
@@ -258,11 +273,18 @@ def write_image(array: Pixels, path: Path | str) -> None:
     if array.shape[0] == 4 and kind in ("JPEG", "BMP"):
         raise DataError(f"{path}: {kind} has no alpha channel. Write a .png.")
     pixels = array[0] if array.shape[0] == 1 else array.transpose(1, 2, 0)
+    with whole_file(path) as stream:
+        Image.fromarray(np.ascontiguousarray(pixels)).save(stream, kind, **options)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write that takes its place only when all is written; DataError where it cannot be."""
     temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}.part")
     try:
         try:
             with temporary.open("xb") as stream:
-                Image.fromarray(np.ascontiguousarray(pixels)).save(stream, kind, **options)
+                yield stream
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)

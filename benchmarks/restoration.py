@@ -1,0 +1,149 @@
+"""Denoising and super-resolution beside classical ways: ``python -m benchmarks.restoration [RUN ...]``, or ``--claim``.
+
+Without a run the classical filters and interpolations are measured, which takes a quarter of an hour, most of it
+BM3D. A run, or the name of weights that ship, is measured on what it was trained for, and stands beside what is on
+file. ``--claim`` trains on one kind of picture and tests on another (see `claim`), ``--minutes`` each.
+
+Writes restoration.json. All on one thread, in seconds of a processor. Pictures lie in $GARGALO_DATA: set12, set5, flowers and portraits, of which
+every fifth is kept for tests (`held_out`). Noise is Gaussian, not clipped, and the same for all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import gargalo
+from benchmarks.results import FOLDER, Row, write
+from gargalo.data import read_image
+from gargalo.evaluation import restoration
+
+DATA = Path(os.environ.get("GARGALO_DATA", "."))
+WORK = Path("runs/benchmarks/restoration")
+SIGMAS, SCALES = (15, 25, 50), (2, 3, 4)
+SETS = {"set12": "Set12", "set5": "Set5", "flowers": "flowers", "portraits": "portraits"}
+FEW = 4  # color pictures for filters: BM3D takes minutes for a million pixels
+BEST = {"noise": "BM3D", "scale": "bicubic"}  # what a model stands beside
+Restorer = Callable[[np.ndarray], np.ndarray]
+
+
+def files(name: str) -> list[Path]:
+    found = sorted(file for file in (DATA / name).rglob("*") if file.suffix in (".png", ".jpg"))
+    if not found:
+        raise SystemExit(f"{DATA / name} holds no pictures; set GARGALO_DATA.")
+    return found
+
+
+def held_out(name: str) -> list[Path]:
+    """Pictures that nothing is trained on: all of a test set, every fifth of the others."""
+    return files(name)[:: 1 if name.startswith("set") else 5]
+
+
+def noises() -> Iterator[tuple[str, list[Path], int]]:
+    yield from (("set12", held_out("set12"), sigma) for sigma in SIGMAS)
+    yield from ((name, held_out(name)[:FEW], 25) for name in ("flowers", "portraits"))
+
+
+def reductions() -> Iterator[tuple[str, list[Path], int]]:
+    yield from ((name, held_out(name), scale) for name in ("set5", "flowers", "portraits") for scale in SCALES)
+
+
+def cleaned(pictures: list[Path], sigma: int, restore: Restorer) -> dict[str, float]:
+    """PSNR and SSIM, and seconds a million pixels, of ``[H, W, C]`` around [0, 1] restored."""
+    table, seconds, pixels = [], 0.0, 0
+    for number, file in enumerate(pictures):
+        target = torch.from_numpy(read_image(file)).permute(2, 0, 1)[None] / 255
+        noisy = restoration.noisy(target, sigma, seed=number)[0].permute(1, 2, 0).numpy()
+        start = time.process_time()
+        output = restore(noisy)
+        seconds, pixels = seconds + time.process_time() - start, pixels + noisy[..., 0].size
+        table.append(restoration.figures(_tensor(output), target))
+    return _means(table) | {"seconds": seconds / pixels * 1e6}
+
+
+def enlarged(pictures: list[Path], scale: int, restore: Restorer) -> dict[str, float]:
+    """The same of reduced pictures uint8 ``[h, w, C]`` brought back to size, on Y; pixels are those that come out."""
+    table, seconds, pixels = [], 0.0, 0
+    for file in pictures:
+        whole = torch.from_numpy(read_image(file)).permute(2, 0, 1)[None] / 255
+        target, small = restoration.shrunk(whole, scale)
+        given = (small[0] * 255).round().byte().permute(1, 2, 0).numpy()
+        start = time.process_time()
+        output = restore(given)
+        seconds, pixels = seconds + time.process_time() - start, pixels + target[0, 0].numel()
+        table.append(restoration.figures(_tensor(output / 255), target, border=scale, brightness=True))
+    return _means(table) | {"seconds": seconds / pixels * 1e6}
+
+
+def _tensor(picture: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(picture, np.float32)).permute(2, 0, 1)[None]
+
+
+def _means(table: list[dict[str, float]]) -> dict[str, float]:
+    return {key: sum(row[key] for row in table) / len(table) for key in table[0]}
+
+
+def rows(case: str, what: str, who: str, found: dict[str, float], beside: str | None = None) -> list[Row]:
+    """One row a figure: in "other" where it is of others, in "ours", beside another's on file, where it is ours."""
+    made = []
+    for key, unit in {"psnr": "dB", "ssim": "", "seconds": "s/MP"}.items():
+        name = f"{case}-{key}-{who.lower().replace(' ', '-')}"
+        if beside is None:
+            made.append(Row(name, f"{what}: {who}, {key}", None, found[key], unit))
+        else:
+            other = _on_file(f"{case}-{key}-{beside.lower()}")
+            made.append(Row(name, f"{what}: {who}, {key}, against {beside}", found[key], other, unit))
+    print(f"{what:24} {who:18} " + "  ".join(f"{key} {x:.4f}" for key, x in found.items()), flush=True)
+    return made
+
+
+def _on_file(name: str) -> float | None:
+    file = FOLDER / "restoration.json"
+    known = json.loads(file.read_text())["rows"] if file.exists() else []
+    return next((row["other"] for row in known if row["id"] == name), None)
+
+
+def classical() -> None:
+    from benchmarks import rivals
+
+    rivals.alone()
+    for name, pictures, scale in reductions():
+        for who in rivals.INTERPOLATIONS:
+            found = enlarged(pictures, scale, lambda x, s=scale, w=who: rivals.interpolated(x, s, w))
+            write("restoration", rows(f"{name}-x{scale}", f"{SETS[name]} x{scale}", who, found))
+    for name, pictures, sigma in noises():
+        for who, restore in rivals.FILTERS.items():
+            found = cleaned(pictures, sigma, lambda x, f=restore, s=sigma: f(x, s / 255))
+            write("restoration", rows(f"{name}-s{sigma}", f"{SETS[name]}, sigma {sigma}", who, found))
+
+
+def _means_of_gain(model: gargalo.TrainedModel, pictures: list[Path], scale: int) -> float:
+    """Decibels above bicubic interpolation."""
+    from benchmarks import rivals
+
+    ours = enlarged(pictures, scale, lambda x: gargalo.upscale(model, x))
+    return ours["psnr"] - enlarged(pictures, scale, lambda x: rivals.interpolated(x, scale, "bicubic"))["psnr"]
+
+
+PARTS = {"classical": classical}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="*")
+    parser.add_argument("--claim", action="store_true")
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.parse_args()
+    classical()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""Commands that repair photographs: denoise, upscale, inpaint. One file, several, or folders; with a run's model, or
+with weights that come with the package."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gargalo.cli.app import Out, app
+from gargalo.cli.console import say, share_bar
+
+Paths = Annotated[
+    list[Path],
+    typer.Argument(metavar="[RUN] PICTURES...", help="Pictures or folders of them, after a run if it is yours."),
+]
+Ensemble = Annotated[
+    bool,
+    typer.Option("--self-ensemble", help="A little better, in eight times the time: the mean over eight ways to look."),
+]
+Tile = Annotated[int, typer.Option(help="Pixels of a piece's sides: smaller takes less memory.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist; never the input.")]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A picture to read, and where to write it."""
+
+    name: str
+    read: Callable[[], Path | bytes]
+    target: Path
+    source: Path  # the file or the folder it is from
+
+
+@app.command()
+def denoise(
+    paths: Paths,
+    out: Out,
+    sigma: Annotated[
+        float | None, typer.Option(help="The noise, of 255; measured in each picture unless given.")
+    ] = None,
+    self_ensemble: Ensemble = False,
+    tile: Tile = 512,
+    overwrite: Overwrite = False,
+) -> None:
+    """Clean noisy photographs: gargalo denoise photo.jpg -o clean.png."""
+    import gargalo
+
+    def clean(model: Any, photo: Any, name: str, **options: Any) -> Any:
+        return gargalo.denoise(model, photo.pixels, sigma=sigma, **options)
+
+    _restore("denoise", paths, out, clean, 1, overwrite, {"self_ensemble": self_ensemble, "tile": tile})
+
+
+@app.command()
+def upscale(
+    paths: Paths,
+    out: Out,
+    scale: Annotated[
+        int | None, typer.Option(help="How many times as large; a run has its own. 2 unless given.")
+    ] = None,
+    self_ensemble: Ensemble = False,
+    tile: Tile = 512,
+    overwrite: Overwrite = False,
+) -> None:
+    """Enlarge photographs: gargalo upscale photo.jpg --scale 2 -o big.png."""
+    import gargalo
+
+    def enlarge(model: Any, photo: Any, name: str, **options: Any) -> Any:
+        large = gargalo.upscale(model, photo.pixels, **options)
+        if scale is not None and large.shape[1] != scale * photo.pixels.shape[1]:
+            raise ValueError(f"{model.path} enlarges {large.shape[1] // photo.pixels.shape[1]} times, not {scale}.")
+        return large
+
+    _restore("upscale", paths, out, enlarge, scale or 2, overwrite, {"self_ensemble": self_ensemble, "tile": tile})
+
+
+@app.command()
+def inpaint(
+    paths: Paths,
+    out: Out,
+    mask: Annotated[
+        Path, typer.Option(help="White where something is missing; of folders, a folder of the same names.")
+    ],
+    self_ensemble: Ensemble = False,
+    tile: Tile = 512,
+    overwrite: Overwrite = False,
+) -> None:
+    """Fill in what a mask marks: gargalo inpaint RUN photo.png --mask mask.png -o whole.png."""
+    import gargalo
+    from gargalo.data.photos import read_photo
+
+    def fill(model: Any, photo: Any, name: str, **options: Any) -> Any:
+        hidden = read_photo(mask / Path(name).with_suffix(".png") if mask.is_dir() else mask)
+        return gargalo.inpaint(model, photo.pixels, hidden.pixels, **options)
+
+    _restore("inpaint", paths, out, fill, 1, overwrite, {"self_ensemble": self_ensemble, "tile": tile})
+
+
+def _restore(
+    verb: str,
+    paths: list[Path],
+    out: Path,
+    use: Callable[..., Any],
+    scale: int,
+    overwrite: bool,
+    options: dict[str, Any],
+) -> None:
+    """Each picture with what its file says of it; those that cannot be used are named, and the status is 1."""
+    import gargalo
+    from gargalo.errors import DataError
+
+    run = paths[0] if _is_run(paths[0]) else None
+    model = None if run is None else gargalo.load(run)
+    with ExitStack() as stack:
+        jobs = _jobs(paths[run is not None :], out, stack)
+        _check(jobs, overwrite)
+        skipped = 0
+        with share_bar(len(jobs)) as bar:
+            for number, job in enumerate(jobs):
+                try:
+                    said = _one(verb, job, model, use, scale, options | {"progress": lambda x, n=number: bar(n + x)})
+                    bar.say(said)
+                except DataError as error:
+                    if len(jobs) == 1:
+                        raise
+                    skipped += 1
+                    bar.say(f"Skipped {job.name}: {error}")
+                bar(number + 1)
+    if len(jobs) > 1:
+        say(f"{len(jobs) - skipped} of {len(jobs)} pictures: {out}")
+    if skipped:
+        raise typer.Exit(1)
+
+
+def _one(verb: str, job: _Job, model: Any, use: Callable[..., Any], scale: int, options: dict[str, Any]) -> str:
+    """Restores one picture, and says what there is to say of it."""
+    import warnings
+
+    from gargalo import weights
+    from gargalo.data.photos import check_target, read_photo, write_photo
+
+    photo = read_photo(job.read())
+    channels = photo.pixels.shape[2]
+    check_target(job.target, 8 * photo.pixels.dtype.itemsize, channels in (2, 4))
+    model = model or _shipped(weights.name_for(verb, 1 if channels < 3 else 3, scale))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        restored = use(model, photo, job.name, **options)
+    job.target.parent.mkdir(parents=True, exist_ok=True)
+    lost = write_photo(replace(photo, pixels=restored), job.target)
+    lines = [f"{job.name}: {restored.shape[1]}x{restored.shape[0]}: {job.target}"]
+    lines += [f"Warning: {job.name}: {warning.message}" for warning in caught]
+    if lost:
+        lines.append(f"{job.target.name} cannot hold what {job.name} says in: {', '.join(lost)}.")
+    return "\n".join(lines)
+
+
+@cache
+def _shipped(name: str) -> Any:
+    from gargalo import weights
+
+    return weights.shipped(name)
+
+
+def _is_run(path: Path) -> bool:
+    return (path / "checkpoints").is_dir() or (path / "config.json").is_file()
+
+
+def _jobs(paths: list[Path], out: Path, stack: ExitStack) -> list[_Job]:
+    """One file to a file, anything else to a folder, where pictures keep their names and places."""
+    from gargalo.data.folder import listing
+    from gargalo.data.images import WRITERS
+
+    if len(paths) == 1 and not paths[0].is_dir() and out.suffix.lower() in WRITERS:
+        return [_Job(paths[0].name, lambda: paths[0], out, paths[0])]
+    if out.suffix.lower() in WRITERS:
+        raise ValueError(f"{out} is the name of one picture; give a folder for several.")
+    jobs: list[_Job] = []
+    for path in paths:
+        if path.is_dir() or path.suffix.lower() == ".zip":
+            jobs += [_Job(item.name, item.read, out / item.name, path) for item in listing(path, stack)]
+        else:
+            jobs.append(_Job(path.name, lambda path=path: path, out / path.name, path))
+    if not jobs:
+        raise ValueError(f"There are no pictures in {', '.join(map(str, paths)) or 'nothing'}. Name some.")
+    return [
+        job if job.target.suffix.lower() in WRITERS else replace(job, target=job.target.with_suffix(".png"))
+        for job in jobs
+    ]
+
+
+def _check(jobs: list[_Job], overwrite: bool) -> None:
+    """ValueError before anything is read, where a file would be lost."""
+    seen: dict[Path, str] = {}
+    for job in jobs:
+        if job.target in seen:
+            raise ValueError(f"{seen[job.target]} and {job.name} would both become {job.target}. Do them one by one.")
+        seen[job.target] = job.name
+        origin = job.source / job.name if job.source.is_dir() else job.source
+        if job.target.exists() and os.path.samefile(job.target, origin):
+            raise ValueError(f"{job.target} is the input itself, which is never overwritten. Give another -o.")
+    existing = [job.target for job in jobs if job.target.exists()]
+    if existing and not overwrite:
+        raise ValueError(f"{existing[0]} exists ({len(existing)} in all). Give another -o, or add --overwrite.")

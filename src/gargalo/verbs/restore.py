@@ -1,0 +1,313 @@
+"""Verbs that repair pictures: denoise, upscale, inpaint. One picture of any size in, one out, of the same kind.
+
+A picture is an array ``[H, W]``, ``[H, W, C]`` or ``[C, H, W]``, with 1 or 3 channels and perhaps one of alpha more, of
+uint8, uint16 or floats in [0, 1]; or several, ``[N, C, H, W]``. What comes out has the same layout and type. Alpha is
+kept as it is, or enlarged by bicubic interpolation. A model of gray pictures repairs the channels of a color picture
+one by one; one of color pictures sees a gray one three times.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gargalo import functional
+from gargalo.checkpoint import TrainedModel
+from gargalo.errors import DataError, OutOfDomainWarning
+from gargalo.networks.restorer import Decoder, Encoder
+from gargalo.registry import corruption
+from gargalo.verbs._tiling import Restorer, padded, pieces, reach, turned
+from gargalo.verbs.score import warn_if_unlike
+
+TILE = 512  # pixels of a piece's sides, without its margin
+TOPS = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
+SEEN, CROPS = 256, 4  # sides of the squares that noise is measured in, and how many down and across
+NEEDS = {
+    "denoise": ("'noise'", "noise:std=0.2"),
+    "upscale": ("'downscale'", "downscale:factor=2"),
+    "inpaint": ("'mask'", "mask"),
+}
+HIDING = "mask", "patches"
+Progress = Callable[[float], None]  # the share that is done
+
+
+def denoise(
+    model: TrainedModel,
+    image: Any,
+    *,
+    sigma: float | None = None,
+    self_ensemble: bool = False,
+    tile: int = TILE,
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """A picture without its noise.
+
+    ``sigma`` is the noise's standard deviation in 255ths of the range. A model that wants to be told it is told what
+    `noise_level` finds, unless it is given; another refuses it. ``self_ensemble`` means over eight ways to lay the
+    picture down, in eight times the time; ``tile`` bounds the memory. Raises ValueError for what is no picture, or a
+    model that was not trained to denoise.
+    """
+    task = _task(model, "denoise", self_ensemble, tile, progress)
+    if sigma is not None and not task.extra:
+        raise ValueError(
+            f"{_name(model)} cannot be told the noise: it was trained with {model.corruption}. Leave sigma."
+        )
+    if sigma is not None and not 0 <= sigma <= 255:
+        raise ValueError(f"sigma={sigma} must lie in [0, 255].")
+    return _each(image, lambda pixels: _denoised(task, pixels, sigma))
+
+
+def upscale(
+    model: TrainedModel, image: Any, *, self_ensemble: bool = False, tile: int = TILE, progress: Progress | None = None
+) -> np.ndarray:
+    """A picture enlarged by the factor that the model was trained to undo. Arguments as `denoise`."""
+    task = _task(model, "upscale", self_ensemble, tile, progress)
+    return _each(image, lambda pixels: _restored(task, pixels, None))
+
+
+def inpaint(
+    model: TrainedModel,
+    image: Any,
+    mask: Any,
+    *,
+    self_ensemble: bool = False,
+    tile: int = TILE,
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """A picture with what ``mask`` marks filled in; all else stays to the last bit. Arguments as `denoise`.
+
+    ``mask`` ``[H, W]`` is true, or more than half of its range, where something is missing.
+    """
+    task = _task(model, "inpaint", self_ensemble, tile, progress)
+    hidden = _hidden(mask)
+    return _each(image, lambda pixels: _inpainted(task, pixels, hidden))
+
+
+def noise_level(image: Any) -> float:
+    """The standard deviation of a picture's noise, in 255ths of the range: see `gargalo.functional.noise_std`."""
+    pixels, _ = _laid_out(np.asarray(image))
+    return _noise_level(pixels)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A model with all that a picture's way through it needs."""
+
+    model: TrainedModel
+    restore: Restorer  # [N, *input] to [N, *output], sides any multiple of `step`
+    channels: int
+    extra: int  # channels of the input that are not the picture's
+    scale: int
+    step: int
+    margin: int
+    tile: int
+    fixed: tuple[int, ...]  # sides of the input, of a model that takes no other
+    progress: Progress | None
+
+
+def _task(model: TrainedModel, verb: str, self_ensemble: bool, tile: int, progress: Progress | None) -> _Task:
+    """ValueError where the model was not trained for the verb."""
+    spec = model.spec
+    channels, extra = spec.shape[0], spec.input_shape[0] - spec.shape[0]
+    scale = max(1, spec.shape[-1] // spec.input_shape[-1])
+    name = corruption.parse(model.corruption)[0]
+    does = "nothing" if name == "none" else "inpaint" if name in HIDING else "upscale" if scale > 1 else "denoise"
+    if spec.kind != "image" or does != verb:
+        needs, example = NEEDS[verb]
+        raise ValueError(
+            f"{_name(model)} was trained with corruption={model.corruption!r}; {verb} needs {needs}. "
+            f"Train with --corruption {example}."
+        )
+    if model.net.conditional:
+        raise ValueError(f"{verb} works without labels; {_name(model)} needs them ({model.method}).")
+    encoder, restore = model.net.encoder, _through(model)
+    step, margin, fixed = 1, 0, spec.input_shape[1:]
+    if isinstance(encoder, Encoder):
+        step, fixed = encoder.fold * encoder.reach, ()
+        found = reach(restore, spec.input_shape[0], step, scale)
+        margin = 1 << 30 if found is None else -(-found // step) * step
+    tile = max(step, tile // step * step)
+    restore = turned(restore) if self_ensemble else restore
+    return _Task(model, restore, channels, extra, scale, step, margin, tile, fixed, progress)
+
+
+def _through(model: TrainedModel) -> Restorer:
+    net = model.net
+
+    def restore(x: Tensor) -> Tensor:
+        height, width = x.shape[-2:]
+        decoder = net.decoder
+        scale = decoder.scale if isinstance(decoder, Decoder) else 1
+        if isinstance(decoder, Decoder) and (scale * height, scale * width) == decoder.padded != decoder.shape:
+            x = F.pad(x, (0, width, 0, 0), mode="circular")  # of the training's size, what was added would be cut off
+        out = net.decode(net.encode(x).mode).mode
+        return out[..., : scale * height, : scale * width] if isinstance(decoder, Decoder) else out
+
+    return restore
+
+
+def _name(model: TrainedModel) -> str:
+    return f"{model.path}/" if model.path is not None else f"This {model.method}"
+
+
+def _each(image: Any, restore: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Restores a picture ``[H, W, C]`` of any layout, or several."""
+    array = np.asarray(image)
+    if array.ndim == 4:
+        if not len(array):
+            raise ValueError("There are no pictures.")
+        return np.stack([_each(picture, restore) for picture in array])
+    pixels, back = _laid_out(array)
+    return back(restore(pixels))
+
+
+def _laid_out(array: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+    """``[H, W, C]``, and the way back to how it lay. ValueError for what is no picture."""
+    if array.dtype == np.bool_ or array.dtype.kind not in "uf" or (array.dtype.kind == "u" and array.dtype not in TOPS):
+        raise ValueError(f"A picture is of uint8, uint16, or floats in [0, 1], not {array.dtype}.")
+    if array.dtype.kind == "f" and not bool(((array >= -1) & (array <= 2)).all()):
+        raise ValueError("Floats of a picture lie about [0, 1]; give uint8 for 0 to 255.")
+    if array.ndim == 2 and array.size:
+        return array[..., None], lambda out: out[..., 0]
+    if array.ndim == 3 and array.size and array.shape[2] <= 4:
+        return array, lambda out: out
+    if array.ndim == 3 and array.size and array.shape[0] <= 4:
+        return array.transpose(1, 2, 0), lambda out: out.transpose(2, 0, 1)
+    raise ValueError(f"A picture is [H, W], [H, W, C] or [C, H, W] with up to 4 channels, not {array.shape}.")
+
+
+def _denoised(task: _Task, pixels: np.ndarray, sigma: float | None) -> np.ndarray:
+    if not task.extra:
+        return _restored(task, pixels, None)
+    level = _noise_level(pixels) if sigma is None else sigma
+    known = corruption.parse(task.model.corruption)[1].get("std")
+    highest = float(str(known).rpartition("-")[2]) * 255 if known is not None else 255.0
+    if level > 1.05 * highest:
+        warnings.warn(
+            f"The noise, {level:.0f} of 255, is more than this model has seen ({highest:.0f}); not all of it will go.",
+            OutOfDomainWarning,
+            stacklevel=4,
+        )
+    told = np.full((*pixels.shape[:2], 1), level / 255, np.float32)
+    return _restored(task, pixels, np.broadcast_to(told, (*pixels.shape[:2], task.extra)))
+
+
+def _noise_level(pixels: np.ndarray) -> float:
+    colors, _ = _split(pixels)
+    height, width = colors.shape[:2]
+    if max(height, width) > CROPS * SEEN:
+        rows, columns = (np.linspace(0, max(0, side - SEEN), CROPS).astype(int) for side in (height, width))
+        crops = [colors[y : y + SEEN, x : x + SEEN] for y in rows for x in columns]
+        colors = np.concatenate(crops)  # their sides hold whole squares, so that no edge is made
+    return 255 * float(functional.noise_std(_values(colors)).mean())
+
+
+def _inpainted(task: _Task, pixels: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+    if hidden.shape != pixels.shape[:2]:
+        raise DataError(f"The mask is {_sides(hidden)}, the picture {_sides(pixels)}; they must be of one size.")
+    colors, _ = _split(pixels)
+    seen = pixels.copy()
+    seen[hidden, : colors.shape[2]] = 0
+    out = _restored(task, seen, hidden[..., None].astype(np.float32) if task.extra else None, hidden)
+    out[~hidden] = pixels[~hidden]
+    return out
+
+
+def _hidden(mask: Any) -> np.ndarray:
+    array = np.asarray(mask)
+    if array.dtype == np.bool_ and array.ndim == 2:
+        return array
+    if array.dtype == np.bool_:
+        raise ValueError(f"A mask is [H, W], not {array.shape}.")
+    pixels, _ = _laid_out(array)
+    colors, _ = _split(pixels)
+    return colors.mean(2) > TOPS.get(array.dtype, 1.0) / 2
+
+
+def _sides(array: np.ndarray) -> str:
+    return f"{array.shape[1]}x{array.shape[0]}"
+
+
+def _split(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Colors, 1 or 3 channels, and alpha, 1 or none."""
+    colors = 1 if pixels.shape[2] < 3 else 3
+    return pixels[..., :colors], pixels[..., colors:]
+
+
+def _values(pixels: np.ndarray) -> Tensor:
+    """``[H, W, C]`` as floats ``[1, C, H, W]`` in [0, 1]."""
+    top = TOPS.get(pixels.dtype, 1.0)
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1), np.float32) / np.float32(top))[None]
+
+
+def _raw(values: Tensor, dtype: np.dtype[Any]) -> np.ndarray:
+    """``[C, H, W]`` back to ``[H, W, C]`` of a type, cut to its range."""
+    array = values.clamp(0, 1).permute(1, 2, 0).numpy()
+    return np.rint(array * np.float32(TOPS[dtype])).astype(dtype) if dtype in TOPS else array.astype(dtype)
+
+
+@torch.no_grad()
+def _restored(
+    task: _Task, pixels: np.ndarray, extra: np.ndarray | None, wanted: np.ndarray | None = None
+) -> np.ndarray:
+    """``[H, W, C]`` piece by piece; pieces with nothing ``wanted`` stay as they are. ``extra`` ``[H, W, E]`` is what
+    the model is told beside the picture."""
+    colors, alpha = _split(pixels)
+    height, width, count = colors.shape
+    if task.fixed and task.fixed != (height, width):
+        raise DataError(
+            f"{_name(task.model)} takes pictures of {task.fixed[1]}x{task.fixed[0]} alone; this one is "
+            f"{_sides(pixels)}. A denoiser, upscaler or inpainter takes any size."
+        )
+    _warn_if_unlike(task, colors, extra)
+    scale = task.scale
+    out = np.empty((scale * height, scale * width, pixels.shape[2]), pixels.dtype)
+    todo = list(pieces(height, width, task.tile, min(task.margin, height + width), scale))
+    for number, piece in enumerate(todo, 1):
+        if wanted is None or wanted[piece.write].any():
+            x = _seen(task, colors[piece.read], None if extra is None else extra[piece.read])
+            restored = task.restore(x)
+            if count != task.channels:  # gray seen three times, or colors one by one
+                restored = restored.mean(1, keepdim=True) if count == 1 else restored.transpose(0, 1)
+            out[*piece.write, :count] = _raw(restored[0][:, *piece.keep], pixels.dtype)
+        if task.progress is not None:
+            task.progress(number / len(todo))
+    if alpha.shape[2]:
+        out[..., count:] = alpha if scale == 1 else _enlarged(alpha, scale)
+    return out
+
+
+def _seen(task: _Task, colors: np.ndarray, extra: np.ndarray | None) -> Tensor:
+    """What the encoder is given of a piece, ``[N, *input]``."""
+    x = _values(colors)
+    if x.shape[1] != task.channels:
+        x = x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x.transpose(0, 1)
+    if extra is not None:
+        x = torch.cat([x, _values(extra).expand(len(x), -1, -1, -1)], 1)
+    return padded(x, task.step)
+
+
+def _warn_if_unlike(task: _Task, colors: np.ndarray, extra: np.ndarray | None) -> None:
+    """Looks at squares of the size the model was trained on."""
+    if task.model.normality is None:
+        return
+    high, wide = task.model.spec.input_shape[1:]
+    height, width = colors.shape[:2]
+    if height < high or width < wide:
+        return
+    corners = [(y, x) for y in np.linspace(0, height - high, 8) for x in np.linspace(0, width - wide, 8)]
+    spots = [(slice(int(y), int(y) + high), slice(int(x), int(x) + wide)) for y, x in corners]
+    seen = [_seen(task, colors[spot], None if extra is None else extra[spot])[:1, :, :high, :wide] for spot in spots]
+    warn_if_unlike(task.model, torch.cat(seen), None)
+
+
+def _enlarged(alpha: np.ndarray, scale: int) -> np.ndarray:
+    size = [scale * side for side in alpha.shape[:2]]
+    return _raw(F.interpolate(_values(alpha), size, mode="bicubic", antialias=True)[0], alpha.dtype)
