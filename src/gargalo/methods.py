@@ -6,6 +6,7 @@ checkpoint. The first line of the docstring is its description.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from gargalo.assembly import (
     build,
     check_amounts,
     check_latent,
+    check_sequence,
     code_model,
     counts_of,
     dense_hierarchy,
@@ -29,6 +31,7 @@ from gargalo.errors import check_range
 from gargalo.hamiltonian import Hamiltonian, Riemannian
 from gargalo.model import LatentModel
 from gargalo.networks import restorer
+from gargalo.networks.conductor import conductor
 from gargalo.networks.sizes import Size
 from gargalo.networks.steps import Row
 from gargalo.objectives import Objective
@@ -319,6 +322,46 @@ def deep_vae(
     ``levels`` says how many there are on each grid, from a single place to the finest; ``channels`` each has.
     """
     return picture_hierarchy(spec, width, channels, counts_of("levels", levels)), objectives.ELBO(warmup=kl_warmup)
+
+
+# ---- Music ---------------------------------------------------------------------------------------------------------
+
+
+@method
+def music(
+    spec: DataSpec,
+    *,
+    latent_dim: int = 128,
+    preset: Literal["reconstruct", "generate"] = "reconstruct",
+    beta: float = 0.02,
+    bits: float = 80.0,
+) -> Made:
+    """VAE of melodies or drum parts, all steps at once, whose prior is fitted afterwards: after Roberts et al. 2018.
+
+    To ``reconstruct``, the KL weighs ``beta``; to ``generate``, its weight is steered so that codes tell ``bits``.
+    """
+    check_sequence("music", spec)
+    model = gaussian_model(spec, latent_dim)
+    model.suggested_prior = "maf"
+    steered = preset == "generate"
+    return model, objectives.SteeredELBO(bits * math.log(2)) if steered else objectives.ELBO(beta)
+
+
+@method
+def music_classic(
+    spec: DataSpec,
+    *,
+    latent_dim: int = 128,
+    beta: float = 0.2,
+    free_bits: float = 48.0,
+    kl_warmup: int = 1000,
+    segments: int = 2,
+    size: Size = "base",
+) -> Made:
+    """MusicVAE: a recurrent encoder, a conductor of segments, a decoder that hears its notes (Roberts et al. 2018)."""
+    check_sequence("music_classic", spec)
+    told = replace(spec, network=partial(conductor, segments=segments, size=size))
+    return gaussian_model(told, latent_dim), objectives.ELBO(beta, free_bits * math.log(2), kl_warmup)
 
 
 # ---- Discrete codes ------------------------------------------------------------------------------------------------

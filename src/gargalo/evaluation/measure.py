@@ -14,7 +14,7 @@ from gargalo.checkpoint import TrainedModel
 from gargalo.data.batches import Feed, derive
 from gargalo.data.source import Part, Source
 from gargalo.distributions import Codes, DiagonalGaussian, Point, Posterior
-from gargalo.evaluation import baselines
+from gargalo.evaluation import baselines, music
 from gargalo.model import Batch, LatentModel
 from gargalo.spec import DataSpec
 from gargalo.training import seeded
@@ -36,7 +36,11 @@ def measure(
     row = compare(outputs, targets, model.spec) | figures
     held_in = replace(feed, index=source.indices("train"), seed=seed + 1)
     table = _baselines(model, held_in, inputs, targets)
-    return {"data": source.name, "split": part, "n": len(index), **row, "baselines": table}
+    found = {"data": source.name, "split": part, "n": len(index), **row, "baselines": table}
+    if not music.is_music(model.spec):
+        return found
+    known = source.gather(held_in.index).target
+    return found | {"music": music.figures(model, feed, outputs, targets, known, seed)}
 
 
 def _pass(net: LatentModel, batches: Iterable[Batch], samples: int) -> tuple[Tensor, Tensor, Tensor, dict[str, Any]]:

@@ -51,6 +51,7 @@ def evaluate(
     Keys: data, split, n, mse, accuracy, bce, psnr, ssim, edges, lost (see `gargalo.evaluation.measure.compare`), elbo,
     nll, kl, active_units, baselines; None where one does not apply; of models with a code book also num_codes,
     perplexity and used, the share of the codes in use. ``verdict`` says in words how the model does beside PCA.
+    Of melodies and drum parts ``music`` has what is right of them, see `gargalo.evaluation.music.figures`.
     Of other data than the model was trained on, ``domain`` says whether it knows such, see
     `gargalo.evaluation.normality.domain`. With ``probe``, labels ask how good features the codes are: ``probe`` has
     for code, pca and pixels the shares that neighbors and a linear probe get right.
