@@ -125,7 +125,7 @@ def compare(outputs: Tensor, targets: Tensor, pixels: bool) -> dict[str, Any]:
 
 
 def _baselines(model: TrainedModel, feed: Feed, inputs: Tensor, targets: Tensor, pixels: bool) -> dict[str, Any]:
-    """PCA at the same code size, the mean, the floor; for a corrupted input also the best linear map."""
+    """PCA at the same code size, the mean, the floor; for a corrupted input also the best linear map and none."""
     feed = replace(feed, index=baselines.enough(feed.index, model.spec.numbers))
     pairs = list(feed.in_order())
     train = torch.cat([pair.target for pair in pairs])
@@ -135,9 +135,11 @@ def _baselines(model: TrainedModel, feed: Feed, inputs: Tensor, targets: Tensor,
         "mean": compare(baselines.mean(train, targets), targets, pixels),
         "floor": compare(targets, targets, pixels),
     }
-    if model.corruption != "none" and inputs[0].numel() <= MAX_RIDGE_INPUT:
+    if inputs.shape == targets.shape and torch.equal(inputs, targets):
+        return table
+    if inputs[0].numel() <= MAX_RIDGE_INPUT:
         seen = torch.cat([pair.input for pair in pairs])
         table["linear"] = compare(baselines.ridge(seen, train, inputs, model.spec.shape), targets, pixels)
-        if inputs.shape == targets.shape:
-            table["input"] = compare(inputs, targets, pixels)
+    given = baselines.unchanged(inputs, model.spec.shape)
+    table["input"] = None if given is None else compare(given, targets, pixels)
     return table

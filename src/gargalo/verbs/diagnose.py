@@ -11,6 +11,7 @@ from gargalo.checkpoint import TrainedModel
 from gargalo.data import open_like
 from gargalo.data.batches import Feed
 from gargalo.distributions import Codes
+from gargalo.evaluation import noise
 from gargalo.verbs.about import evaluate
 
 LIMIT = 1_000  # examples that are looked at
@@ -71,7 +72,8 @@ def _critic(now: float, best: float) -> Finding:
 def _examples(model: TrainedModel, name: str) -> list[Finding]:
     source = open_like(name, model.spec)
     feed = Feed(source, source.indices("validation")[:LIMIT], 250, model.corruption)
-    found: list[Finding] = []
+    complaint = noise.complaint(model.objective, source, model.corruption)
+    found = [] if complaint is None else [Finding("warning", *complaint.split("; "))]
     with torch.no_grad():
         batches = list(feed.in_order())
         posteriors = [model.net.encode(batch.input, batch.condition) for batch in batches]
