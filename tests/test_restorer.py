@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 import gargalo
-from gargalo import functional
+from gargalo import functional, methods  # noqa: F401  (registers the methods)
 from gargalo.data import open_source
 from gargalo.data.batches import Feed
 from gargalo.model import Batch

@@ -52,7 +52,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     method_params : the method's other arguments, a dictionary.
     network : a selector such as ``"mlp:width=64"``, a pair (encoder, decoder) of torch modules, or a function
         ``(spec, latent_dim, outputs, channels)`` that makes one.
-    likelihood, corruption, augment : selectors, as in `gargalo.train`, or "auto"; with a corruption that changes the size, X holds
+    likelihood, corruption, augment : selectors, as in `gargalo.train`; with a corruption that changes the size, X holds
         pictures and not rows.
     image_shape : that the rows of a 2-D X are pictures of this shape.
     epochs, time, batch_size, lr, precision, device : as in `gargalo.train`; time in seconds.
