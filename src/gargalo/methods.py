@@ -471,7 +471,8 @@ def denoiser(
         bias=bias,
         corruption="none" if self_supervised else "noise:std=0-0.2157,told=0.5",
         likelihood="gaussian:squash=false",
-        batch_size=32,
+        batch_size=8,
+        lr=1e-3,
     )
     return model, objectives.Neighbors(consistency) if self_supervised else objectives.Reconstruction()
 
@@ -490,7 +491,8 @@ def upscaler(spec: DataSpec, *, size: Size = "base", width: int | None = None, d
         usual[0] if width is None else width,
         corruption="downscale:factor=2",
         likelihood="laplace",
-        batch_size=32,
+        batch_size=8,
+        lr=1e-3,
     )
     return model, objectives.Reconstruction()
 
@@ -508,6 +510,7 @@ def inpainter(spec: DataSpec, *, size: Size = "base", width: int | None = None, 
         reach=2 ** (levels - 1),
         corruption="mask",
         likelihood="laplace",
-        batch_size=32,
+        batch_size=8,
+        lr=1e-3,
     )
     return model, objectives.Reconstruction()

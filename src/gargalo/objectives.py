@@ -315,7 +315,7 @@ class Neighbors(Objective):
     batch's target is not looked at.
     """
 
-    independent_noise = True  # is taken for granted
+    independent_noise = True  # is taken for granted: see `gargalo.evaluation.noise`
 
     def __init__(self, consistency: float) -> None:
         super().__init__()

@@ -145,7 +145,7 @@ def compare(outputs: Tensor, targets: Tensor, spec: DataSpec) -> dict[str, Any]:
 
 
 def _baselines(model: TrainedModel, feed: Feed, inputs: Tensor, targets: Tensor) -> dict[str, Any]:
-    """PCA at the same code size, the mean, the floor; for a corrupted input also the best linear map.
+    """PCA at the same code size, the mean, the floor; for a corrupted input also the best linear map and none.
 
     All of them work on amounts. Of tokens these are one-hot, the largest stands for its token, and the mean is the most
     frequent token of each step.
@@ -164,10 +164,12 @@ def _baselines(model: TrainedModel, feed: Feed, inputs: Tensor, targets: Tensor)
         "mean": row(baselines.mean(train, wanted)),
         "floor": row(wanted),
     }
+    if inputs.shape == targets.shape and torch.equal(inputs, targets):
+        return table
     given = spec.numeric(inputs)
-    if model.corruption != "none" and given[0].numel() <= MAX_RIDGE_INPUT:
+    if given[0].numel() <= MAX_RIDGE_INPUT:
         seen = spec.numeric(torch.cat([pair.input for pair in pairs]))
         table["linear"] = row(baselines.ridge(seen, train, given, tuple(wanted.shape[1:])))
-        if inputs.shape == targets.shape:
-            table["input"] = row(given)
+    unchanged = given if spec.is_tokens else baselines.unchanged(inputs, spec.shape)
+    table["input"] = None if unchanged is None else row(unchanged)
     return table
