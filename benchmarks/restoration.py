@@ -4,8 +4,9 @@ Without a run the classical filters and interpolations are measured, which takes
 BM3D. A run, or the name of weights that ship, is measured on what it was trained for, and stands beside what is on
 file. ``--claim`` trains on one kind of picture and tests on another (see `claim`), ``--minutes`` each.
 
-Writes restoration.json. All on one thread, in seconds of a processor. Pictures lie in $GARGALO_DATA: set12, set5, flowers and portraits, of which
-every fifth is kept for tests (`held_out`). Noise is Gaussian, not clipped, and the same for all.
+Writes restoration.json. All on one thread, in seconds of a processor. Pictures lie in $GARGALO_DATA: set12, set5,
+flowers and portraits, of which every fifth is kept for tests (`held_out`). Noise is Gaussian, not clipped, and the same
+for all.
 """
 
 from __future__ import annotations

@@ -50,6 +50,10 @@ class ShareBar:
     def __call__(self, done: float) -> None:
         self._bar.update(self._task, completed=done)
 
+    def within(self, number: int, share: float) -> None:
+        """A share of one of them."""
+        self(number + share)
+
     def say(self, text: str) -> None:
         """Lines above the bar, as they are."""
         self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)

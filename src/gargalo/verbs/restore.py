@@ -56,9 +56,7 @@ def denoise(
     """
     task = _task(model, "denoise", self_ensemble, tile, progress)
     if sigma is not None and not task.extra:
-        raise ValueError(
-            f"{_name(model)} cannot be told the noise: it was trained with {model.corruption}. Leave sigma."
-        )
+        raise ValueError(f"{_name(model)} cannot be told the noise: it was trained with {model.corruption}. Leave it.")
     if sigma is not None and not 0 <= sigma <= 255:
         raise ValueError(f"sigma={sigma} must lie in [0, 255].")
     return _each(image, lambda pixels: _denoised(task, pixels, sigma))
