@@ -172,6 +172,9 @@ def _jobs(paths: list[Path], out: Path, stack: ExitStack) -> list[_Job]:
     from gargalo.data.folder import listing
     from gargalo.data.images import WRITERS
 
+    for path in paths:
+        if not path.exists():
+            raise ValueError(f"There is no picture, folder or run at {path}.")
     if len(paths) == 1 and not paths[0].is_dir() and out.suffix.lower() in WRITERS:
         return [_Job(paths[0].name, lambda: paths[0], out, paths[0])]
     if out.suffix.lower() in WRITERS:
