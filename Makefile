@@ -28,8 +28,11 @@ format: .venv/installed
 	$(BIN)/ruff check --fix src tests benchmarks docs examples
 	$(BIN)/ruff format src tests benchmarks docs examples
 
-bench-methods: .venv/installed  # four hours: every method for a minute, the best likelihood for two hours and more
+bench-methods: .venv/installed  # eight hours: every method for a minute, those with published figures for longer
 	$(BIN)/python -m benchmarks.methods
+	$(BIN)/python -m benchmarks.samples
+	$(BIN)/python -m benchmarks.disentanglement
+	$(BIN)/python -m benchmarks.published
 	$(BIN)/python -m benchmarks.likelihood
 	$(BIN)/python docs/generate.py
 

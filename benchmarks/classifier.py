@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -39,6 +41,13 @@ def train(source: Source, seed: int = 0) -> nn.Sequential:
             optimizer.step()
             schedule.step()
     return net.eval()
+
+
+@torch.no_grad()
+def features(net: nn.Sequential, pixels: Any) -> Tensor:
+    """What the last layer goes by, ``[N, 576]``, of pictures ``[N, 1, 28, 28]`` uint8."""
+    values = torch.as_tensor(pixels).float() / 255
+    return torch.cat([net[:-2](part) for part in values.split(500)])
 
 
 @torch.no_grad()

@@ -19,6 +19,8 @@ from sklearn.neighbors import KNeighborsClassifier
 
 import gargalo
 from benchmarks import classifier
+from benchmarks.classifier import features
+from benchmarks.published import METHODS
 from benchmarks.results import Row, write
 from gargalo.data import open_source
 from gargalo.evaluation.samples import frechet_distance, precision_recall
@@ -27,17 +29,7 @@ from gargalo.likelihoods import Bernoulli
 DATA = "mnist:binarize=dynamic"
 FOLDER = Path("runs/benchmarks/methods")
 PICTURE = Path("docs/methods.png")
-PUBLISHED = {  # pythae's table of reproductions: nats, binary MNIST, its own nets
-    "vae": 89.78, "vamp_vae": 85.79, "iwae": 86.82, "miwae": 85.09, "piwae": 84.58, "ciwae": 84.74, "hvae": 86.21,
-}  # fmt: skip
 SAMPLES, NEIGHBORS, TESTED, K = 2_000, 20_000, 5_000, 50
-
-
-def features(net: torch.nn.Sequential, pixels: Any) -> torch.Tensor:
-    """``[N, 576]`` of pictures ``[N, 1, 28, 28]`` uint8."""
-    values = torch.as_tensor(pixels).float() / 255
-    with torch.no_grad():
-        return torch.cat([net[:-2](part) for part in values.split(500)])
 
 
 def measure(method: str, seconds: float, judge: torch.nn.Sequential, grey: gargalo.data.source.Source) -> list[Row]:
@@ -53,7 +45,10 @@ def measure(method: str, seconds: float, judge: torch.nn.Sequential, grey: garga
         "seconds": (taken, None, "s"),
     }
     if isinstance(model.net.likelihood, Bernoulli):
-        figures |= {"nll": (found["nll"], PUBLISHED.get(method), "nats"), "elbo": (found["elbo"], None, "nats")}
+        figures |= {
+            "nll": (found["nll"], METHODS[method].nats if method in METHODS else None, "nats"),
+            "elbo": (found["elbo"], None, "nats"),
+        }
     figures |= sampled(model, judge, grey)
     figures["knn"] = (neighbors(model, grey), None, "right")
     what = f"{method}, {seconds:g} seconds"

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gargalo import bottlenecks
-from gargalo.functional import perplexity
+from gargalo.functional import code_shares, perplexity
 from gargalo.training import seeded
 
 QUANTIZERS = {
@@ -74,7 +74,7 @@ def test_scalar_levels_are_all_reached_and_evenly_spaced():
 
 def test_perplexity_counts_the_codes_in_use():
     indices = torch.tensor([[0, 1], [2, 3]])
-    assert float(perplexity(indices, 10)) == pytest.approx(4)
-    assert float(perplexity(torch.zeros(5, 2, dtype=torch.long), 10)) == pytest.approx(1)
+    assert float(perplexity(code_shares(indices, 10))) == pytest.approx(4)
+    assert float(perplexity(code_shares(torch.zeros(5, 2, dtype=torch.long), 10))) == pytest.approx(1)
     books = torch.stack([torch.tensor([[0, 1]]), torch.tensor([[3, 3]])], 2)  # the first has two in use, the second one
-    assert float(perplexity(books, 5)) == pytest.approx(1.5)
+    assert float(perplexity(code_shares(books, 5))) == pytest.approx(1.5)

@@ -37,8 +37,11 @@ def test_collapse_and_overfitting_and_unused_codes(tmp_path):
     gargalo.train("beta-vae", "digits", tmp_path / "collapsed", beta=1e4, epochs=5)
     assert any("BROKEN" in what for what in worst(gargalo.diagnose(gargalo.load(tmp_path / "collapsed"))))
     gargalo.train("vq-vae", "digits", tmp_path / "codes", epochs=2, num_codes=4)
-    findings = gargalo.diagnose(gargalo.load(tmp_path / "codes"))
-    assert any("100% of the codes" in finding.what for finding in findings)
+    model = gargalo.load(tmp_path / "codes")
+    assert any("100% of the codes" in finding.what for finding in gargalo.diagnose(model))
+    figures = gargalo.evaluate(model)
+    assert (figures["num_codes"], figures["used"]) == (4, 1.0)
+    assert 2 < figures["perplexity"] <= 4
 
 
 def test_pixels_divided_twice(tmp_path, digits_run):

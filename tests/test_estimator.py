@@ -406,3 +406,18 @@ def test_arguments_of_methods_and_of_the_estimator_do_not_clash():
     own = set(Autoencoder().get_params()) - {"latent_dim"}
     for method in METHODS:
         assert not own & set(registry.arguments(method)), method
+
+
+@pytest.mark.parametrize("axes", [(40, 8, 2), (40, 8)])
+def test_series_come_back_as_they_were(axes, tmp_path):
+    x = np.random.default_rng(0).normal(5, 3, axes)
+    model = Autoencoder(
+        "autoencoder", 4, kind="series", network="mixer:size=tiny,depth=1", epochs=1, random_state=0
+    ).fit(x)
+    assert model.model_.spec.shape == (8, 2)[: len(axes) - 1] + (1,) * (3 - len(axes))
+    assert model.transform(x).shape == (40, 4)
+    assert model.reconstruct(x).shape == model.inverse_transform(model.transform(x)).shape == axes
+    assert model.partial_fit(x[:9]).sample(3).shape == (3, *axes[1:])
+    model.save(tmp_path / "run")
+    again = Autoencoder.from_run(tmp_path / "run")
+    np.testing.assert_array_equal(again.transform(x), model.transform(x).astype(np.float32))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import prod
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from gargalo.errors import check_range
 from gargalo.hierarchy import Ancestral, Hierarchy
 from gargalo.model import LatentModel
 from gargalo.networks import ladder, restorer
-from gargalo.networks.conditioned import ConditionedDecoder, ConditionedEncoder
+from gargalo.networks.conditioned import ConditionedDecoder, ConditionedEncoder, ToldEncoder
 from gargalo.networks.sizes import check_width
 from gargalo.registry import likelihood, network
 from gargalo.spec import DataSpec
@@ -63,6 +62,12 @@ def code_model(spec: DataSpec, quantizer: Any) -> LatentModel:
     return build(spec, quantizer.outputs, ready, prior)
 
 
+def check_amounts(name: str, spec: DataSpec) -> None:
+    """ValueError for tokens, of methods that follow slopes from what is decoded or to what is encoded."""
+    if spec.is_tokens:
+        raise ValueError(f"{name} follows slopes in the data, which tokens do not have. Take another method.")
+
+
 def check_latent(latent_dim: int) -> int:
     return check_range("latent_dim", latent_dim, 1, MAX_LATENT)
 
@@ -76,11 +81,15 @@ def counts_of(name: str, text: str) -> list[int]:
 
 
 def _conditioned(spec: DataSpec, latent_dim: int, outputs: int, channels: int) -> tuple[nn.Module, nn.Module]:
-    """A network built with room for one more channel of input and the label beside the code."""
-    extra = (1, *spec.input_shape[1:]) if spec.kind == "image" else (spec.num_classes,)
+    """A network built with room for one more channel or step of input and the label beside the code."""
+    extra = (spec.num_classes,) if spec.kind == "vector" else (1, *spec.input_shape[1:])
     wider = replace(spec, input_shape=(spec.input_shape[0] + extra[0], *spec.input_shape[1:]))
+    if spec.is_tokens:
+        wider = replace(wider, vocabulary=spec.vocabulary + spec.num_classes)
     encoder, decoder = network.select(spec.network)(wider, latent_dim + spec.num_classes, outputs, channels)
-    return ConditionedEncoder(encoder, spec.num_classes, extra), ConditionedDecoder(decoder, spec.num_classes)
+    told = ToldEncoder(encoder, spec.vocabulary) if spec.is_tokens else None
+    encoder = told or ConditionedEncoder(encoder, spec.num_classes, extra)
+    return encoder, ConditionedDecoder(decoder, spec.num_classes)
 
 
 def dense_hierarchy(spec: DataSpec, sizes: tuple[int, ...], width: int) -> Hierarchy:
@@ -95,12 +104,12 @@ def dense_hierarchy(spec: DataSpec, sizes: tuple[int, ...], width: int) -> Hiera
         for index, (above, size) in enumerate(zip([0, *top_down], top_down, strict=False))
     ]
     shape = (spec.shape[0] * head.channels, *spec.shape[1:])
-    encoder = ladder.DenseBottomUp(prod(spec.input_shape), sizes, width)
+    encoder = ladder.DenseBottomUp(spec, sizes, width)
     return Hierarchy(encoder, Ancestral(levels, torch.zeros(0)), ladder.DenseDecoder(sizes[0], shape, width), head)
 
 
 def picture_hierarchy(spec: DataSpec, width: int, channels: int, counts: list[int]) -> Hierarchy:
-    """Levels on every scale of a picture, ``counts`` of them from a single place to the finest grid; a vector is a
+    """Levels on every scale of a picture, ``counts`` of them from a single place to the finest grid; all else is a
     picture of one place."""
     flat = spec.kind != "image"
     factor = 1 if flat else 2 if max(spec.shape[1:]) <= 32 else 4
@@ -115,7 +124,7 @@ def picture_hierarchy(spec: DataSpec, width: int, channels: int, counts: list[in
         for _ in range(count)
     ]
     shape = (spec.shape[0] * head.channels, *spec.shape[1:])
-    encoder = ladder.BottomUp((spec.input_shape[0],) if flat else spec.input_shape, grids, factor, width)
+    encoder = ladder.BottomUp(spec, grids, factor, width)
     prior = Ancestral(levels, torch.zeros(width, *grids[0]))
     return Hierarchy(encoder, prior, ladder.Unfold(shape, grids[-1], factor, width), head)
 

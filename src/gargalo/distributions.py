@@ -268,7 +268,11 @@ class Categorical:
         return self.logits.argmax(1)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        return -sum_event(F.cross_entropy(self.logits.float(), x.long(), reduction="none"))
+        return -sum_event(self.surprise(x))
+
+    def surprise(self, x: Tensor) -> Tensor:
+        """Nats at each place, ``[N, ...]``."""
+        return F.cross_entropy(self.logits.float(), x.long(), reduction="none")
 
     def sample(self) -> Tensor:
         logits = self.logits.float().movedim(1, -1)

@@ -6,7 +6,7 @@ import dataclasses
 import sys
 from math import prod
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Literal, Self, cast
 
 import numpy as np
 import torch
@@ -18,10 +18,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from gargalo import checkpoint
 from gargalo.acceleration import Precision, computing
 from gargalo.checkpoint import TrainedModel
-from gargalo.data.arrays import picture_source, table_source
+from gargalo.data.arrays import array_source
 from gargalo.data.layout import Array, Layout
 from gargalo.data.source import Source
-from gargalo.errors import CheckpointError, DataError
+from gargalo.errors import CheckpointError
 from gargalo.fitting import Fitting, asks_for_labels, configured
 from gargalo.networks.own import OwnNetwork
 from gargalo.training import Settings, TrainState, seeded
@@ -40,7 +40,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     """A transformer from examples to codes, and back.
 
     X holds vectors ``(n, d)``, whose columns are standardized inside, or pictures ``(n, H, W)``, ``(n, C, H, W)`` or
-    ``(n, H, W, C)``, uint8 or floats in [0, 1]. What comes back is as what was fitted; pictures have 256 levels.
+    ``(n, H, W, C)``, uint8 or floats in [0, 1], or, with ``kind="series"``, series of numbers ``(n, T, C)`` or
+    ``(n, T)``, standardized by channel. What comes back is as what was fitted; pictures have 256 levels.
 
     Methods that are conditional on classes need y in `fit`. Without labels, `transform`, `reconstruct` and the scores
     take for each row the label that explains it best, by `score_samples`.
@@ -55,6 +56,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     likelihood, corruption, augment : selectors, as in `gargalo.train`; with a corruption that changes the size, X holds
         pictures and not rows.
     image_shape : that the rows of a 2-D X are pictures of this shape.
+    kind : ``"series"``, as no array tells by itself that its axes are time and channels; otherwise ``"auto"``.
     epochs, time, batch_size, lr, precision, device : as in `gargalo.train`; time in seconds.
     random_state : of all randomness; with a number, two fits on one machine are the same.
     verbose : a line an epoch to stderr.
@@ -83,6 +85,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         corruption: str = "auto",
         augment: str = "auto",
         image_shape: tuple[int, ...] | None = None,
+        kind: Literal["auto", "series"] = "auto",
         epochs: int | None = None,
         time: float | None = None,
         batch_size: int | None = None,
@@ -100,6 +103,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.corruption = corruption
         self.augment = augment
         self.image_shape = image_shape
+        self.kind = kind
         self.epochs = epochs
         self.time = time
         self.batch_size = batch_size
@@ -114,6 +118,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """A fitted estimator from a run folder; labels are class numbers, and pictures ``(n, C, H, W)`` uint8."""
         model = checkpoint.load(path)
         spec, settings = model.spec, model.config["settings"]
+        if spec.is_tokens or spec.is_bits:
+            raise ValueError(
+                f"{path} was trained on symbols; this estimator takes tables, pictures and series of numbers."
+            )
         arguments = dict(model.config["arguments"])
         found = cls(
             model.method,
@@ -124,10 +132,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             corruption=model.corruption,
             augment=model.config["augment"],
             image_shape=spec.shape if spec.is_pixels else None,
+            kind="series" if spec.kind == "sequence" else "auto",
             random_state=settings["seed"],
             **{key: settings[key] for key in SETTINGS},
         )
-        layout = ("chw", False, np.uint8) if spec.is_pixels else ("d", True, np.float32)
+        layout = ("chw", False, np.uint8) if spec.is_pixels else ("d", spec.kind == "vector", np.float32)
         found.model_, found.history_, found._layout = model, [], Layout(*layout)
         found.n_features_in_, found.classes_ = prod(spec.input_shape), np.arange(spec.num_classes)
         return found
@@ -229,7 +238,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if not reset:
             check_is_fitted(self)
         if (X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim) > 2:
-            values = check_array(X, dtype=PIXELS, ensure_2d=False, allow_nd=True, input_name="X")
+            series = self.kind == "series" if reset else self.model_.spec.kind == "sequence"
+            values = check_array(X, dtype=FLOATS if series else PIXELS, ensure_2d=False, allow_nd=True, input_name="X")
             if reset:
                 self.n_features_in_ = prod(values.shape[1:])
                 self.__dict__.pop("feature_names_in_", None)
@@ -258,7 +268,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         shape = values.shape[1:] if self.image_shape is None or values.ndim > 2 else tuple(self.image_shape)
         if prod(shape) != prod(values.shape[1:]):
             raise ValueError(f"image_shape={self.image_shape} has {prod(shape)} numbers; X has shape {values.shape}.")
-        source = _source(values, shape)
+        if self.kind not in ("auto", "series"):
+            raise ValueError(f"kind={self.kind!r} must be 'auto' or 'series'.")
+        source = array_source(values, shape, self.kind == "series")
         self._layout = Layout.of(shape, source.spec.shape, values.ndim == 2, values.dtype)
         return self._labelled(source, y, values, classes) if conditional else source
 
@@ -273,7 +285,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         spec, values = self.model_.spec, self._values(X)
         self._layout.enter(values, spec.shape)  # says what is wrong with the shape
         labels = torch.from_numpy(self._class_numbers(y, values)) if self._conditional else None
-        return dataclasses.replace(_source(values, self._layout.shape(spec.shape)), spec=spec, labels=labels)
+        source = array_source(values, self._layout.shape(spec.shape), spec.kind == "sequence")
+        return dataclasses.replace(source, spec=spec, labels=labels)
 
     def _config(self, source: Source) -> dict[str, Any]:
         network = self.network if isinstance(self.network, str) else OwnNetwork(self.network)
@@ -378,14 +391,6 @@ def _seed(random_state: Any) -> int:
     if isinstance(random_state, int | np.integer):
         return int(random_state)
     return int(check_random_state(random_state).randint(1 << 31))
-
-
-def _source(values: Array, shape: tuple[int, ...]) -> Source:
-    """Rows of examples of a shape; ValueError where they are no pictures, or numbers too large."""
-    try:
-        return (table_source if len(shape) == 1 else picture_source)("X", values.reshape(len(values), *shape))
-    except DataError as error:
-        raise ValueError(str(error)) from error
 
 
 def _checked_labels(y: Any, values: Array) -> Array:

@@ -59,15 +59,14 @@ def configured(
     method = method.replace("-", "_")
     suggested = suggestions(method, arguments)
     defaults = {name: argument.default for name, argument in methods.arguments(method).items()}
-    shape = spec.shape
     if augment == "auto":
-        augment = suggested.get("augment") or default_for(spec.kind, shape)
-    augmentations.select(augment)(torch.zeros(1, *shape), torch.Generator())
+        augment = suggested.get("augment") or default_for(spec.kind, spec.shape, spec.vocabulary)
+    augmentations.select(augment)(spec.scaled(torch.zeros(1, *spec.shape)), torch.Generator())
     if corruption == "auto":
         corruption = suggested.get("corruption", "none")
     parts = {key: suggested[key] for key in ("likelihood",) if key in suggested} | parts
     settings = dataclasses.replace(settings, batch_size=settings.batch_size or suggested.get("batch_size"))
-    spec = dataclasses.replace(spec, input_shape=corrupted_shape(corruption, spec.input_shape), **parts)
+    spec = dataclasses.replace(spec, input_shape=corrupted_shape(corruption, spec), **parts)
     return {
         "gargalo": __version__,
         "method": method,

@@ -128,20 +128,21 @@ def _along(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     return (across.mT.contiguous() @ rows.T).mT
 
 
-def oriented_edges(x: Tensor, *, bins: int = 8, sigma: float = 2.0, stride: int = 3) -> Tensor:
-    """How much edge of each orientation is where: ``[N, C, H, W]`` to ``[N, bins, h, w]``, of the mean over channels.
+def oriented_edges(x: Tensor, *, sigma: float = 2.0, stride: int = 3) -> Tensor:
+    """How much edge of each of eight orientations is where: ``[N, C, H, W]`` to ``[N, 8, h, w]``, of the mean over
+    channels.
 
     Steps of brightness shared out among directions around the circle, pooled by a Gaussian window, square roots taken;
     a likeness that forgives small shifts (after Dalal and Triggs 2005). Pictures must be 3 pixels high and wide.
     """
     x = x.mean(1, keepdim=True)
     across, down = x[..., 1:-1, 2:] - x[..., 1:-1, :-2], x[..., 2:, 1:-1] - x[..., :-2, 1:-1]
-    angle = torch.arange(bins, device=x.device).view(-1, 1, 1) * (2 * math.pi / bins)
-    along = (across * torch.cos(angle) + down * torch.sin(angle)).clamp(min=0)  # [N, bins, H - 2, W - 2]
+    angle = torch.arange(4, device=x.device).view(-1, 1, 1) * (math.pi / 4)  # the other four are opposite to these
+    along = across * torch.cos(angle) + down * torch.sin(angle)  # [N, 4, H - 2, W - 2]
     shares = along**3 / (across.square() + down.square() + 1e-6)
+    shares = torch.cat([shares.clamp(min=0), -shares.clamp(max=0)], 1)
     rows, columns = (_windows(size, sigma, math.ceil(3 * sigma), x)[::stride] for size in shares.shape[-2:])
-    pooled = shares.flatten(2) @ torch.kron(rows, columns).T
-    return pooled.view(*shares.shape[:2], len(rows), len(columns)).sqrt()
+    return (rows @ shares @ columns.T).sqrt()
 
 
 def outline(x: Tensor) -> Tensor:
@@ -288,12 +289,16 @@ def jacobian_norm(outputs: Tensor, inputs: Tensor) -> Tensor:
     return along.square().flatten(1).sum(1)
 
 
-def perplexity(indices: Tensor, num_codes: int) -> Tensor:
-    """Of code numbers: how many would be in use if they were all used alike; of several code books ``[N, P, L]``, the
-    mean."""
+def code_shares(indices: Tensor, num_codes: int) -> Tensor:
+    """How often each code is chosen, ``[L, num_codes]``, rows adding up to 1: of one book, indices ``[N, P]``, or of
+    several, ``[N, P, L]``."""
     books = indices.flatten(0, 1) if indices.dim() == 3 else indices.flatten()[:, None]  # [N P, L]
     number = books.shape[1]
     rows = (books + num_codes * torch.arange(number, device=books.device)).flatten()
     one = torch.full(rows.shape, 1 / len(books), device=books.device)
-    share = torch.zeros(number * num_codes, device=books.device).index_add(0, rows, one).view(number, num_codes)
-    return (-torch.xlogy(share, share).sum(1)).exp().mean()
+    return torch.zeros(number * num_codes, device=books.device).index_add(0, rows, one).view(number, num_codes)
+
+
+def perplexity(shares: Tensor) -> Tensor:
+    """How many codes would be in use if all that are were used alike; of several books, the mean."""
+    return (-torch.xlogy(shares, shares).sum(1)).exp().mean()

@@ -188,6 +188,11 @@ class AutoregressiveBernoulli:
         return x
 
 
+def _expect_amounts(name: str, spec: DataSpec) -> None:
+    if spec.is_tokens:
+        raise ValueError(f"{name} explains amounts; these data are tokens, which categorical explains.")
+
+
 @likelihood
 def pixel_cnn(spec: DataSpec, *, width: int = 32, layers: int = 3) -> nn.Module:
     """On or off, each pixel with those before it in view (van den Oord et al. 2016; Gulrajani et al. 2017)."""
@@ -201,6 +206,9 @@ def pixel_cnn(spec: DataSpec, *, width: int = 32, layers: int = 3) -> nn.Module:
 @likelihood
 def bernoulli(spec: DataSpec) -> nn.Module:
     """On or off; on grey pixels in [0, 1], the usual binary cross-entropy."""
+    _expect_amounts("bernoulli", spec)
+    if spec.kind == "sequence" and (any(spec.offset) or spec.scale != (1.0,)):
+        raise ValueError("bernoulli explains bits; this series holds other numbers. Take gaussian or laplace.")
     return Bernoulli()
 
 
@@ -216,6 +224,7 @@ def gaussian(
 
     ``squash`` keeps the mean in [0, 1]; unless given, it does where the data are pixels.
     """
+    _expect_amounts("gaussian", spec)
     std = math.sqrt(variance) if variance is not None and variance > 0 else std
     if (variance is not None and variance <= 0) or (isinstance(std, float) and std <= 0):
         raise ValueError(f"gaussian: std={std} and variance={variance} must be positive.")
@@ -225,12 +234,14 @@ def gaussian(
 @likelihood
 def laplace(spec: DataSpec) -> nn.Module:
     """Double exponential with a learned scale: least absolute error."""
+    _expect_amounts("laplace", spec)
     return Scaled(distributions.Laplace)
 
 
 @likelihood
 def discretized_logistic(spec: DataSpec) -> nn.Module:
     """A logistic cut into the 256 values of a pixel (Salimans et al. 2017): true bits for 8-bit pictures."""
+    _expect_amounts("discretized_logistic", spec)
     return Scaled(distributions.DiscretizedLogistic)
 
 

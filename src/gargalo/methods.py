@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from math import prod
 from typing import Any, Literal
 
 from torch import nn
@@ -16,6 +15,7 @@ from torch import nn
 from gargalo import adversarial, bottlenecks, functional, objectives, priors
 from gargalo.assembly import (
     build,
+    check_amounts,
     check_latent,
     code_model,
     counts_of,
@@ -30,6 +30,7 @@ from gargalo.hamiltonian import Hamiltonian, Riemannian
 from gargalo.model import LatentModel
 from gargalo.networks import restorer
 from gargalo.networks.sizes import Size
+from gargalo.networks.steps import Row
 from gargalo.objectives import Objective
 from gargalo.registry import augmentation, corruption, method
 from gargalo.spec import DataSpec
@@ -54,6 +55,7 @@ def sparse_autoencoder(spec: DataSpec, *, latent_dim: int = 32, sparsity: float 
 @method
 def contractive_autoencoder(spec: DataSpec, *, latent_dim: int = 32, contraction: float = 0.1) -> Made:
     """Autoencoder whose codes move little when inputs do (Rifai et al. 2011)."""
+    check_amounts("contractive_autoencoder", spec)
     return point_model(spec, latent_dim), objectives.Contractive(contraction)
 
 
@@ -66,6 +68,7 @@ def rae_l2(spec: DataSpec, *, latent_dim: int = 16, embedding: float = 0.1, deca
 @method
 def rae_gp(spec: DataSpec, *, latent_dim: int = 16, embedding: float = 0.1, gradient: float = 0.1) -> Made:
     """Regularized autoencoder: small codes, a decoder with small slopes, a prior fitted after (Ghosh et al. 2020)."""
+    check_amounts("rae_gp", spec)
     return point_model(spec, latent_dim), objectives.Regularized(embedding, gradient=gradient)
 
 
@@ -244,9 +247,8 @@ def rhvae(
 ) -> Made:
     """Riemannian Hamiltonian VAE: the same in a learned geometry (Chadebec et al. 2020)."""
     check_latent(latent_dim)
-    metric = nn.Sequential(
-        nn.Flatten(), nn.Linear(prod(spec.input_shape), 128), nn.SiLU(), nn.Linear(128, latent_dim**2)
-    )
+    row = Row(spec)
+    metric = nn.Sequential(row, nn.Linear(row.numbers, 128), nn.SiLU(), nn.Linear(128, latent_dim**2))
     options: dict[str, Any] = {"steps": steps, "step_size": step_size, "temperature": temperature, "metric": metric}
     options |= {"anchors": anchors, "width": width, "floor": floor}
     return gaussian_model(spec, latent_dim, kind=Riemannian, **options), objectives.ELBO()
@@ -255,6 +257,7 @@ def rhvae(
 @method
 def vamp_vae(spec: DataSpec, *, latent_dim: int = 16, components: int = 500, kl_warmup: int = 0) -> Made:
     """VAE whose prior is the mean of the posteriors of learned inputs (Tomczak and Welling 2018)."""
+    check_amounts("vamp_vae", spec)
     model = gaussian_model(spec, latent_dim)
     model.prior = priors.Vamp(latent_dim, model.encode, spec.input_shape, components)
     return model, objectives.ELBO(warmup=kl_warmup)
@@ -388,6 +391,7 @@ def vae_gan(
     critic_width: int = 128,
 ) -> Made:
     """VAE that compares pictures by what a critic sees in them, which also asks for real ones (Larsen et al. 2016)."""
+    check_amounts("vae_gan", spec)
     objective = adversarial.PictureCritic(spec.shape, features, realism, pixels, critic_width)
     return gaussian_model(spec, latent_dim), objective
 

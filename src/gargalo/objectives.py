@@ -257,7 +257,8 @@ class Quantized(Objective):
         total = out.nll + self.commitment * commitment
         if q.vectors.requires_grad:
             total = total + (q.vectors - q.features.detach()).square().flatten(1).sum(1)
-        return loss(total, nll=out.nll, commitment=commitment, perplexity=functional.perplexity(q.indices, q.num_codes))
+        shares = functional.code_shares(q.indices, q.num_codes)
+        return loss(total, nll=out.nll, commitment=commitment, perplexity=functional.perplexity(shares))
 
 
 class Masked(Objective):

@@ -17,6 +17,7 @@ from gargalo import checkpoint, plots
 from gargalo.checkpoint import TrainedModel
 from gargalo.data import open_like
 from gargalo.data.batches import Feed
+from gargalo.evaluation.measure import FIGURES
 from gargalo.verbs.about import evaluate
 from gargalo.verbs.latent import decode, embed, reconstruct, sample
 
@@ -36,6 +37,8 @@ def report(run: str | Path, *, split: str = "test") -> Path:
     parts = [_verdict(figures), _table(figures)]
     if model.spec.kind == "image":
         parts += [*_pictures(model, figures["split"]), _lost(figures)]
+    elif model.spec.kind == "sequence":
+        parts += _sequences(model, figures["split"])
     parts += [_information(figures), _curves(run), _data(model, run), _facts(model)]
     title = f"{model.method} on {model.config['data']}"
     page = (
@@ -46,6 +49,21 @@ def report(run: str | Path, *, split: str = "test") -> Path:
     temporary.write_text(page)
     os.replace(temporary, path)
     return path
+
+
+def _sequences(model: TrainedModel, split: str) -> list[str]:
+    source = open_like(model.config["data"], model.spec)
+    index = source.indices(split)[:MAPPED]  # type: ignore[arg-type]
+    batch = next(Feed(source, index, len(index), model.corruption).in_order())
+    inputs, labels = model.spec.unscaled(batch.input).numpy(), batch.condition
+    outputs = reconstruct(model, inputs[:SHOWN], labels=None if labels is None else labels[:SHOWN])
+    figure = plots.sequences(source.gather(index[:SHOWN]).target.numpy(), over=outputs)
+    drawn = plots.sequences(sample(model, SHOWN))
+    return [
+        _figure(figure, "Held-out originals, and in red what comes out."),
+        "<h2>Samples</h2>" + _figure(drawn, "Drawn from the prior."),
+        *_scatter(model, embed(model, inputs, labels=labels), labels),
+    ]
 
 
 def _pictures(model: TrainedModel, split: str) -> list[str]:
@@ -75,12 +93,16 @@ def _pictures(model: TrainedModel, split: str) -> list[str]:
         shown += _between(model, codes)
         if model.latent_dim == 2:
             shown.append(_plane(model, codes))
-    if codes.shape[1] >= 2:
-        names = model.spec.class_names if labels is not None else ()
-        figure = plots.latent_map(_flat(codes), None if labels is None else labels.numpy(), names)
-        where = "codes" if codes.shape[1] == 2 else "codes' first two principal components"
-        shown.append("<h2>Latent space</h2>" + _figure(figure, f"Held-out examples at their {where}."))
-    return shown
+    return [*shown, *_scatter(model, codes, labels)]
+
+
+def _scatter(model: TrainedModel, codes: np.ndarray, labels: torch.Tensor | None) -> list[str]:
+    if codes.shape[1] < 2:
+        return []
+    names = model.spec.class_names if labels is not None else ()
+    figure = plots.latent_map(_flat(codes), None if labels is None else labels.numpy(), names)
+    where = "codes" if codes.shape[1] == 2 else "codes' first two principal components"
+    return ["<h2>Latent space</h2>" + _figure(figure, f"Held-out examples at their {where}.")]
 
 
 def _flat(codes: np.ndarray) -> np.ndarray:
@@ -126,7 +148,7 @@ def _verdict(figures: dict[str, Any]) -> str:
 
 
 def _table(figures: dict[str, Any]) -> str:
-    names = ("mse", "bce", "psnr", "ssim", "edges")
+    names = [name for name in FIGURES if figures[name] is not None]
     rows = {"this model": figures, **{k: v for k, v in figures["baselines"].items() if v}}
     head = "".join(f"<th>{n.upper()}</th>" for n in names)
     body = "".join(

@@ -34,6 +34,28 @@ def heated(images: np.ndarray, heat: np.ndarray, full: float = 8.0) -> np.ndarra
     return np.concatenate([color, (1 - strength) * gray + strength * red], 3).round().astype(np.uint8)
 
 
+def sequences(values: np.ndarray, columns: int = 4, over: np.ndarray | None = None) -> Figure:
+    """A panel for each of ``[N, T]`` tokens, as dots, or ``[N, T, C]`` numbers, as lines; bits, which are whole,
+    as steps. ``over`` of the same shape is drawn on top in red."""
+    from matplotlib.figure import Figure
+
+    columns = min(columns, len(values))
+    rows = -(-len(values) // columns)
+    figure = Figure(figsize=(2.4 * columns, 1.4 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flatten()
+    whole = values.dtype.kind != "f"
+    for panel in panels[len(values) :]:
+        panel.set_visible(False)
+    for number, panel in enumerate(panels[: len(values)]):
+        for shown, color in ((values, "0.35"), (over, "tab:red")):
+            if shown is not None and shown.ndim == 2:
+                panel.plot(shown[number], ".", color=color, markersize=3)
+            elif shown is not None:
+                panel.plot(shown[number], color=color, linewidth=0.8, drawstyle="steps-mid" if whole else "default")
+        panel.tick_params(labelsize=6)
+    return figure
+
+
 def latent_map(codes: np.ndarray, labels: np.ndarray | None, names: Sequence[str] = ()) -> Figure:
     """A scatter of the first two of ``[N, D]`` coordinates, colored by ``[N]`` class numbers, perhaps with names."""
     figure, axes = _figure()

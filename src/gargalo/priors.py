@@ -283,6 +283,8 @@ def mixture(net: LatentModel, spec: DataSpec, *, components: int = 50) -> Prior:
 @prior
 def vampprior(net: LatentModel, spec: DataSpec, *, components: int = 200) -> Prior:
     """The mean of the posteriors of learned inputs (Tomczak and Welling 2018), for models with Gaussian posteriors."""
+    if spec.is_tokens:
+        raise ValueError("vampprior learns inputs by their slopes, which tokens do not have. Take mixture or maf.")
     return Vamp(code_dim(net), net.encode, spec.input_shape, components)
 
 

@@ -17,9 +17,10 @@ def rng(seed=0):
 
 
 PICTURES = torch.rand(64, 3, 12, 9, generator=rng())
+OF_MELODIES = {"transpose"}  # tests/data/test_music.py
 
 
-@pytest.mark.parametrize("name", sorted(augmentation))
+@pytest.mark.parametrize("name", sorted(set(augmentation) - OF_MELODIES))
 def test_the_shape_the_range_and_the_seed_decide(name):
     rule = augmentation.select(name)
     once, again = rule(PICTURES, rng(1)), rule(PICTURES, rng(1))

@@ -25,6 +25,7 @@ def evaluate(
 ) -> None:
     """Held-out figures with honest baselines beside them."""
     import gargalo
+    from gargalo.evaluation.measure import FIGURES
 
     if split not in ("train", "validation", "test", "all"):
         raise ValueError(f"split={split!r} must be one of train, validation, test, all.")
@@ -34,13 +35,17 @@ def evaluate(
     if as_json:
         show_text(json.dumps(result))
         return
-    names = ("mse", "bce", "psnr", "ssim", "edges")
+    names = [name for name in FIGURES if result[name] is not None]
     lines = [f"{'':12}" + "".join(f"{n:>10}" for n in names)]
     for name, row in {"this model": result, **{k: v for k, v in result["baselines"].items() if v}}.items():
         lines.append(f"{name:12}" + "".join(f"{'' if row[n] is None else format(row[n], '.5g'):>10}" for n in names))
     if probe:
         lines += _probed(result["probe"])
     lines += [f"{key}: {result[key]:.5g}" for key in ("elbo", "nll", "kl", "active_units") if result[key] is not None]
+    if "used" in result:
+        lines.append(
+            f"codes in use: {result['used']:.0%} of {result['num_codes']}, perplexity {result['perplexity']:.5g}"
+        )
     if "domain" in result:
         outside, auroc = result["domain"]["outside"], result["domain"]["auroc"]
         lines.append(f"outside what it was trained on: {outside:.1%} (normal: 1%), AUROC {auroc:.4f}")

@@ -79,13 +79,13 @@ def _print_scores(rows: list[Any], flagged: int, n: int, allowed: float, as_json
 def _write_heat(model: Any, part: Any, names: list[str], folder: Path, seed: int) -> None:
     import gargalo
     from gargalo import plots
-    from gargalo.cli.files import write_pictures
+    from gargalo.cli.files import write_examples
 
     if model.spec.kind != "image":
-        raise ValueError("--heat draws on pictures; this model was trained on vectors.")
+        raise ValueError(f"--heat draws on pictures; this model was trained on a {model.spec.kind}.")
     folder.mkdir(parents=True, exist_ok=True)
     found = gargalo.heat_map(model, part.target, labels=part.condition, seed=seed)
-    write_pictures(plots.heated(part.target.numpy(), found), names, folder)
+    write_examples(plots.heated(part.target.numpy(), found), names, folder)
     say(f"{len(names)} pictures: {folder}")
 
 
@@ -104,11 +104,12 @@ def compare(
         show_text(json.dumps(table))
         return
     wide = max(len(row[key]) for row in table for key in ("run", "data")) + 2
-    lines = [f"{'model':{wide}}{'on':{wide}}{'n':>7}{'mse':>11}{'pca':>11}{'outside':>9}{'auroc':>8}"]
+    figure = "accuracy" if "accuracy" in table[0] else "mse"
+    lines = [f"{'model':{wide}}{'on':{wide}}{'n':>7}{figure:>11}{'pca':>11}{'outside':>9}{'auroc':>8}"]
     for row in table:
-        pca = "" if row["pca_mse"] is None else format(row["pca_mse"], ".5f")
+        pca = "" if row[f"pca_{figure}"] is None else format(row[f"pca_{figure}"], ".5f")
         lines.append(
-            f"{row['run']:{wide}}{row['data']:{wide}}{row['n']:>7,}{row['mse']:>11.5f}{pca:>11}"
+            f"{row['run']:{wide}}{row['data']:{wide}}{row['n']:>7,}{row[figure]:>11.5f}{pca:>11}"
             f"{row['outside']:>9.1%}{row['auroc']:>8.4f}"
         )
     show_text("\n".join(lines))

@@ -11,7 +11,7 @@ import typer
 
 from gargalo.cli.app import AsJson, Data, Files, Labels, Out, Run, app
 from gargalo.cli.console import say, show_text
-from gargalo.cli.files import each, read_pictures, replacing, write_grid
+from gargalo.cli.files import each, open_inputs, read_examples, replacing, write_together
 
 SUFFIXES = ".html", ".png", ".svg", ".pdf", ".csv"
 
@@ -30,14 +30,14 @@ def project(
 ) -> None:
     """A map of a collection and what it is worth beside the plane of PCA: .html to explore, .png, .svg, .pdf, .csv."""
     import gargalo
-    from gargalo.data import open_source
     from gargalo.evaluation.planes import judge
 
     if out.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{out} must end with one of {', '.join(SUFFIXES)}.")
     if split not in ("train", "validation", "test", "all"):
         raise ValueError(f"split={split!r} must be one of all, train, validation, test.")
-    model, source = gargalo.load(run), open_source(data)
+    model = gargalo.load(run)
+    source = open_inputs(data, model.spec)
     index = source.indices(split)[:limit]  # type: ignore[arg-type]
     part = source.gather(index)
     options: dict[str, Any] = {"by": by, "labels": part.condition, "perplexity": perplexity, "seed": seed}
@@ -47,7 +47,7 @@ def project(
     pictures = part.target.numpy() if source.spec.kind == "image" else None
     _write_map(positions, names, labels, source.spec.class_names, pictures, f"{source.name}, {model.method}", out)
     codes = gargalo.embed(model, part.target, labels=part.condition)
-    raw = source.spec.scaled(part.target).flatten(1).numpy()
+    raw = source.spec.numeric(source.spec.scaled(part.target)).flatten(1).numpy()
     figures = judge(positions, codes.reshape(len(codes), -1), raw, labels)
     show_text(json.dumps(figures) if as_json else "\n".join(f"{name:16} {x:.4f}" for name, x in figures.items()))
     say(f"{len(positions):,} examples: {out}")
@@ -88,7 +88,7 @@ def neighbors(
     import gargalo
     from gargalo.data import open_like
 
-    model, (names, wanted) = gargalo.load(run), read_pictures(run, images)
+    model, (names, wanted) = gargalo.load(run), read_examples(run, images)
     source = open_like(data, model.spec)
     collection = source.gather(source.indices("all"))
     known = {"labels": each(labels, len(wanted)), "seen_labels": collection.condition}
@@ -104,7 +104,7 @@ def neighbors(
         show_text("\n".join(f"{distance:.3f}  {name}  {other}" for name, other, distance in pairs))
     if out is not None:
         shown = collection.target.numpy()[rows]  # [N, count, C, H, W]
-        write_grid(np.concatenate([wanted[:, None], shown], 1).reshape(-1, *shown.shape[2:]), out, count + 1)
+        write_together(np.concatenate([wanted[:, None], shown], 1).reshape(-1, *shown.shape[2:]), out, count + 1)
 
 
 @app.command()

@@ -8,20 +8,51 @@ from typing import Any
 
 from gargalo.cli.console import say
 
+ARRAYS, DRAWINGS = (".npy", ".npz"), (".png", ".svg", ".pdf")
 
-def read_pictures(run: Path, paths: list[Path]) -> tuple[list[str], Any]:
-    """Pictures brought to the size and color that a run's model takes: their names and ``[N, C, H, W]``."""
+
+def read_examples(run: Path, paths: list[Path]) -> tuple[list[str], Any]:
+    """What a run's model takes: pictures brought to its size and color, or the rows of arrays and tables.
+
+    Their names and ``[N, *input_shape]``.
+    """
     import numpy as np
 
     import gargalo
     from gargalo.data.images import fit_image, read_image
 
     spec = gargalo.load(run).spec
+    if spec.kind != "image":
+        parts = [_rows(path, spec) for path in paths]
+        return [name for names, _ in parts for name in names], np.concatenate([values for _, values in parts])
     files = [f for p in paths for f in (_pictures_in(p) if p.is_dir() else [p])]
     if not files:
         raise ValueError(f"There are no pictures in {', '.join(map(str, paths))}.")
     arrays = [fit_image(read_image(file), spec.input_shape, spec.fit) for file in files]  # type: ignore[arg-type]
     return [file.name for file in files], np.stack(arrays)
+
+
+def read_example(run: Path, path: Path) -> Any:
+    """The one example in a file, ``[*input_shape]``; ValueError where there are more."""
+    _, values = read_examples(run, [path])
+    if len(values) != 1:
+        raise ValueError(f"{path} holds {len(values):,} examples; give a file with one.")
+    return values[0]
+
+
+def open_inputs(data: str, spec: Any) -> Any:
+    """The data that ``data`` names, as the encoder of a model with this spec takes them."""
+    from dataclasses import replace
+
+    from gargalo.data import open_like
+
+    return open_like(data, replace(spec, shape=spec.input_shape))
+
+
+def _rows(path: Path, spec: Any) -> tuple[list[str], Any]:
+    source = open_inputs(str(path), spec)
+    names = list(source.names) or [f"{path.stem}-{row}" for row in range(len(source))]
+    return names, source.gather(source.indices("all")).target.numpy()
 
 
 def _pictures_in(folder: Path) -> list[Path]:
@@ -34,29 +65,41 @@ def each(labels: list[int] | None, n: int) -> list[int] | None:
     return labels * n if labels and len(labels) == 1 else labels
 
 
-def write_pictures(pictures: Any, names: list[str], out: Path) -> None:
+def write_examples(values: Any, names: list[str], out: Path) -> None:
+    """Pictures as a file each in a folder, or one as a file; all else as `write_together` does."""
     from gargalo.data.images import write_image
 
-    if len(pictures) == 1 and out.suffix:
-        write_image(pictures[0], out)
+    if values.ndim != 4 or out.suffix in ARRAYS:
+        write_together(values, out, 1)
+        return
+    if len(values) == 1 and out.suffix:
+        write_image(values[0], out)
         return
     out.mkdir(parents=True, exist_ok=True)
-    for number, (name, picture) in enumerate(zip(names, pictures, strict=True)):
+    for number, (name, picture) in enumerate(zip(names, values, strict=True)):
         write_image(picture, out / f"{number:05d}-{Path(name).stem}.png")
 
 
-def write_grid(pictures: Any, out: Path, columns: int) -> None:
+def write_together(values: Any, out: Path, columns: int) -> None:
+    """Examples in one file: an array (.npy, or x in .npz), a grid of pictures, or sequences drawn as lines."""
     import numpy as np
 
+    from gargalo import plots
     from gargalo.data.images import write_image
-    from gargalo.plots import grid
 
-    if out.suffix == ".npy":
+    if out.suffix in ARRAYS:
         with replacing(out) as temporary, temporary.open("wb") as file:
-            np.save(file, pictures)
+            np.save(file, values) if out.suffix == ".npy" else np.savez_compressed(file, x=values)
+    elif values.ndim == 4:
+        write_image(plots.grid(values, columns), out)
+    elif values.ndim == 2 and values.dtype.kind == "f":
+        raise ValueError(f"{out}: rows of a table are written to {' or '.join(ARRAYS)}.")
+    elif out.suffix.lower() not in DRAWINGS:
+        raise ValueError(f"{out}: sequences are written to {' or '.join(ARRAYS)}, or drawn: {', '.join(DRAWINGS)}.")
     else:
-        write_image(grid(pictures, columns), out)
-    say(f"{len(pictures)} examples: {out}")
+        with replacing(out) as temporary:
+            plots.sequences(values, columns).savefig(temporary, format=out.suffix[1:].lower(), dpi=110)
+    say(f"{len(values)} examples: {out}")
 
 
 @contextmanager

@@ -10,18 +10,26 @@ import typer
 
 from gargalo.cli.app import Data, Files, Labels, Out, Run, app
 from gargalo.cli.console import progress_bar, say
-from gargalo.cli.files import each, read_pictures, replacing, write_grid, write_pictures
+from gargalo.cli.files import (
+    each,
+    open_inputs,
+    read_example,
+    read_examples,
+    replacing,
+    write_examples,
+    write_together,
+)
 
 EMBEDDED_AT_ONCE = 4096  # rows that are in memory together: the data may be a file larger than it
 
 
 @app.command()
 def reconstruct(run: Run, images: Files, out: Out, labels: Labels = None) -> None:
-    """Pass pictures through a model: a folder of pictures, or one picture for one."""
+    """Pass examples through a model: a folder of pictures, one picture for one, an array for an array."""
     import gargalo
 
-    model, (names, arrays) = gargalo.load(run), read_pictures(run, images)
-    write_pictures(gargalo.reconstruct(model, arrays, labels=each(labels, len(arrays))), names, out)
+    model, (names, arrays) = gargalo.load(run), read_examples(run, images)
+    write_examples(gargalo.reconstruct(model, arrays, labels=each(labels, len(arrays))), names, out)
 
 
 @app.command()
@@ -29,11 +37,11 @@ def embed(run: Run, data: Data, out: Out) -> None:
     """Codes of a whole data set: .npz with z, names and labels; .csv; .parquet with thumbnails."""
     import gargalo
     from gargalo.cli.tables import WRITERS, Table
-    from gargalo.data import open_source
 
     if out.suffix.lower() not in WRITERS:
         raise ValueError(f"{out} must end with one of {', '.join(WRITERS)}.")
-    model, source = gargalo.load(run), open_source(data)
+    model = gargalo.load(run)
+    source = open_inputs(data, model.spec)
 
     def codes() -> Iterator[tuple[Any, Any]]:
         for rows in source.indices("all").split(EMBEDDED_AT_ONCE):
@@ -57,11 +65,11 @@ def sample(
     label: Annotated[int | None, typer.Option(help="Class number, for conditional models.")] = None,
     seed: int = 0,
 ) -> None:
-    """New examples from the prior, in one picture (.png) or as an array (.npy)."""
+    """New examples from the prior, in one picture (.png) or as an array (.npy, .npz)."""
     import gargalo
 
     drawn = gargalo.sample(gargalo.load(run), n, temperature=temperature, label=label, seed=seed)
-    write_grid(drawn, out, 8)
+    write_together(drawn, out, 8)
 
 
 @app.command()
@@ -81,12 +89,12 @@ def fit_prior(
 
 @app.command()
 def interpolate(run: Run, a: Path, b: Path, out: Out, steps: int = 8, labels: Labels = None) -> None:
-    """The way from one picture to another through the latent space."""
+    """The way from one example to another through the latent space: pictures, or arrays of one row."""
     import gargalo
 
-    _, arrays = read_pictures(run, [a, b])
-    way = gargalo.interpolate(gargalo.load(run), arrays[0], arrays[1], steps=steps, labels=each(labels, 2))
-    write_grid(way, out, steps)
+    ends = read_example(run, a), read_example(run, b)
+    way = gargalo.interpolate(gargalo.load(run), *ends, steps=steps, labels=each(labels, 2))
+    write_together(way, out, steps)
 
 
 @app.command()
@@ -107,12 +115,12 @@ def traverse(
 
     if (having is None) != (lacking is None):
         raise ValueError("--having and --lacking belong together: give both or none.")
-    model, (_, arrays) = gargalo.load(run), read_pictures(run, [image])
+    model, example = gargalo.load(run), read_example(run, image)
     way = None
     if having is not None and lacking is not None:
         sources = [open_like(name, model.spec) for name in (having, lacking)]
         ends = [source.gather(source.indices("all")) for source in sources]
         known = {"having_labels": ends[0].condition, "lacking_labels": ends[1].condition}
         way = gargalo.direction(model, ends[0].target, ends[1].target, **known)
-    shown = gargalo.traverse(model, arrays[0], dims=dims, direction=way, span=span, steps=steps, label=label)
-    write_grid(shown.reshape(-1, *shown.shape[2:]), out, steps)
+    shown = gargalo.traverse(model, example, dims=dims, direction=way, span=span, steps=steps, label=label)
+    write_together(shown.reshape(-1, *shown.shape[2:]), out, steps)

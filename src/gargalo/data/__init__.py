@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from gargalo import registry  # not its `source` by name: that is a module of this package
-from gargalo.data import (
+from gargalo.data import (  # so that their names register
     arrays,
     augmentations,
     builtin,
@@ -19,8 +19,10 @@ from gargalo.data import (
     folder,
     patches,
     shapes,
-)  # so that their names register
+    waves,
+)
 from gargalo.data.images import fit_image, read_image, write_image
+from gargalo.data.music import sources as music
 from gargalo.data.source import Example, Part, Skipped, Source
 from gargalo.errors import DataError
 from gargalo.spec import DataSpec
@@ -37,15 +39,25 @@ __all__ = [
     "fit_image",
     "folder",
     "folder_reader",
+    "music",
     "open_like",
     "open_source",
     "patches",
     "read_image",
     "shapes",
+    "waves",
     "write_image",
 ]
 
-_BY_SUFFIX = {".zip": "folder", ".npy": "npy", ".npz": "npy", ".csv": "csv", ".tsv": "csv"}
+_BY_SUFFIX = {
+    "": "folder",
+    ".zip": "folder",
+    ".npy": "npy",
+    ".npz": "npy",
+    ".csv": "csv",
+    ".tsv": "csv",
+    **dict.fromkeys(sorted(music.SUFFIXES), "melodies"),
+}
 _OPTIONS = re.compile(r"(?P<path>.+?):(?P<options>[A-Za-z_][\w-]*=.*)")
 
 
@@ -53,8 +65,9 @@ def open_source(text: str, folders: str = "folder") -> Source:
     """The data that ``text`` names: a source with its arguments, or a path, perhaps with arguments.
 
     ``"digits"``, ``"folder:path=photos,size=64"``, ``"photos/"``, ``"photos/:size=32"``,
-    ``"table.csv:label=kind"``. Where a source and a folder have the same name, the
-    source is meant; write ``./digits`` for the folder. ``folders`` is the source that reads folders of pictures.
+    ``"table.csv:label=kind"``, ``"tunes/:bars=4"``. A folder or .zip is of melodies where it has more files of music
+    than pictures; ``folders`` is the source that reads folders of pictures. Where a source and a folder have the same
+    name, the source is meant; write ``./digits`` for the folder.
 
     Raises DataError where there is no such thing, and ValueError for arguments that do not fit.
     """
@@ -81,18 +94,25 @@ def folder_reader(spec: DataSpec) -> str:
 
 def open_like(text: str, spec: DataSpec) -> Source:
     """The data that ``text`` names, or one picture file, with pictures brought to the shape that a model was trained
-    on. DataError where the data are of another kind, or vectors of another length."""
+    on, and arrays read as what it was trained on. DataError where the data are of another kind, or of another length.
+    """
     place = Path(text).expanduser()
     if spec.kind == "image" and place.is_file() and place.suffix.lower() in folder.SUFFIXES:
         pictures = fit_image(read_image(place), spec.shape, spec.fit)[None]
         return arrays.picture_source(text, pictures)
+    if spec.kind == "sequence" and music.files_of_music(text):
+        return music.like(text, spec)
     folders = place.is_dir() or place.suffix.lower() == ".zip"
     if spec.kind == "image" and place.exists() and folders and spec.shape[1] == spec.shape[2]:
         channels, size, _ = spec.shape
         fit = {} if spec.fit == "cut" else {"fit": spec.fit}
         source = registry.source[folder_reader(spec)](path=text, size=size, channels=channels, **fit)
+    elif spec.kind == "sequence" and place.is_file() and _BY_SUFFIX.get(place.suffix.lower()) == "npy":
+        source = registry.source["npy"](path=text, kind=_sequence_kind(spec))
     else:
         source = open_source(text, folder_reader(spec))
+    if source.spec.kind == spec.kind != "image" and source.spec.shape == spec.shape:
+        return _as_learned(source, spec)
     if source.spec.shape == spec.shape:
         return source
     if not source.spec.kind == spec.kind == "image":
@@ -105,12 +125,27 @@ def open_like(text: str, spec: DataSpec) -> Source:
     return replace(source, spec=replace(source.spec, shape=spec.shape, input_shape=()), values=values, release=None)
 
 
+def _sequence_kind(spec: DataSpec) -> str:
+    return "tokens" if spec.is_tokens else "bits" if spec.is_bits else "series"
+
+
+def _as_learned(source: Source, spec: DataSpec) -> Source:
+    """The same values, seen as a model learned to see its own: it knows no other mean, deviation or token."""
+    if source.spec.is_tokens != spec.is_tokens or source.spec.vocabulary > spec.vocabulary:
+        raise DataError(
+            f"{source.name} has a vocabulary of {source.spec.vocabulary}; this model's is {spec.vocabulary}."
+        )
+    seen = {"offset": spec.offset, "scale": spec.scale, "vocabulary": spec.vocabulary, "likelihood": spec.likelihood}
+    return replace(source, spec=replace(source.spec, **seen))
+
+
 def _open_path(path: str, options: str, folders: str) -> Source:
     place = Path(path).expanduser()
-    name = "folder" if place.is_dir() else _BY_SUFFIX.get(place.suffix.lower())
-    name = folders if name == "folder" else name
+    name = _BY_SUFFIX.get("" if place.is_dir() else place.suffix.lower())
     if name is None:
-        raise DataError(f"{path} is neither a folder nor one of {', '.join(_BY_SUFFIX)}.")
+        raise DataError(f"{path} is neither a folder nor one of {', '.join(_BY_SUFFIX)[2:]}.")
+    if name == "folder":
+        name = "melodies" if folder.pictures_in(place) < music.files_of_music(path) else folders
     # The path itself may hold commas and colons, so it stays out of the selector.
     _, arguments = registry.source.parse(f"{name}:path=.,{options}")
     return registry.source[name](**{**arguments, "path": path})

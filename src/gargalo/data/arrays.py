@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ from gargalo.data import cache
 from gargalo.data.source import Source
 from gargalo.errors import DataError
 from gargalo.registry import source
-from gargalo.spec import DataSpec
+from gargalo.spec import MAX_VOCABULARY, DataSpec
 
 Array = npt.NDArray[Any]
 MAX_BYTES = 1 << 34  # of one array, as its header promises it: 16 GiB
@@ -36,12 +36,14 @@ class Header(NamedTuple):
 
 
 @source
-def npy(*, path: str, key: str | None = None) -> Source:
-    """An array in a .npy or .npz file: pictures, or rows of a table.
+def npy(*, path: str, key: str | None = None, kind: Literal["auto", "series", "bits", "tokens"] = "auto") -> Source:
+    """An array in a .npy or .npz file: pictures, rows of a table or, where ``kind`` says so, sequences.
 
     uint8, or floats in [0, 1], of shape ``[N, H, W]``, ``[N, H, W, C]`` or ``[N, C, H, W]`` are pictures;
-    numbers ``[N, D]`` are vectors, standardized by column. Of several arrays in a .npz, ``key`` names
-    the one to use; an array called ``y`` or ``labels`` of length N gives class numbers or names.
+    numbers ``[N, D]`` are vectors, standardized by column. Numbers ``[N, T, C]`` or ``[N, T]`` are a ``series``,
+    standardized by channel; of 0 and 1 alone they may be ``bits``; whole numbers ``[N, T]`` may be ``tokens``.
+    Of several arrays in a .npz, ``key`` names the one to use; an array called ``y`` or ``labels`` of length N gives
+    class numbers or names.
     A .npy of uint8 that is larger than ``cache.memory_limit()`` stays on disk and is read as it is needed.
 
     Raises DataError where the file is damaged or holds nothing of these.
@@ -55,6 +57,8 @@ def npy(*, path: str, key: str | None = None) -> Source:
         raise DataError(f"{path}: the array is empty.")
     _check_finite(values, path)
     classes, numbers = _classes(labels, len(values), path) if labels is not None else ((), None)
+    if kind != "auto":
+        return sequence_source(path, values, kind, classes, numbers)
     if values.ndim == 2:
         return table_source(path, values, classes, numbers)
     return picture_source(path, values, classes, numbers, release)
@@ -92,6 +96,17 @@ def csv(*, path: str, label: str | None = None) -> Source:
     return table_source(path, values, classes, numbers)
 
 
+def array_source(values: Array, shape: tuple[int, ...], series: bool) -> Source:
+    """Rows of examples of a shape, in memory; ValueError where they are no pictures, or numbers too large."""
+    values = values.reshape(len(values), *shape)
+    try:
+        if series:
+            return sequence_source("X", values, "series")
+        return (table_source if len(shape) == 1 else picture_source)("X", values)
+    except DataError as error:
+        raise ValueError(str(error)) from error
+
+
 def picture_source(
     name: str,
     values: Array,
@@ -118,15 +133,53 @@ def table_source(name: str, values: Array, classes: tuple[str, ...] = (), labels
 
     DataError where a number is beyond the range of 32-bit floats.
     """
+    return _standardized("vector", name, values, classes, labels)
+
+
+def sequence_source(
+    name: str,
+    values: Array,
+    kind: Literal["series", "bits", "tokens"],
+    classes: tuple[str, ...] = (),
+    labels: torch.Tensor | None = None,
+) -> Source:
+    """Sequences in the layouts of `npy`. DataError where they are none of that kind."""
+    wanted = {2} if kind == "tokens" else {2, 3}
+    if values.ndim not in wanted:
+        shapes = "[N, T]" if kind == "tokens" else "[N, T] or [N, T, C]"
+        raise DataError(f"{name}: {kind} have shape {shapes}; this is {values.shape}.")
+    if kind == "series":
+        return _standardized("sequence", name, values if values.ndim == 3 else values[..., None], classes, labels)
+    low, high = int(values.min()), int(values.max())
+    if not np.array_equal(values, np.rint(values)) or low < 0 or high >= (MAX_VOCABULARY if kind == "tokens" else 2):
+        wanted = "0 and 1" if kind == "bits" else f"whole numbers from 0 to {MAX_VOCABULARY - 1:,}"
+        raise DataError(f"{name}: {kind} are {wanted}; there are numbers from {values.min():g} to {values.max():g}.")
+    known: dict[str, Any] = {"num_classes": len(classes), "class_names": classes}
+    if kind == "bits":
+        values = values.astype(np.uint8) if values.ndim == 3 else values[..., None].astype(np.uint8)
+        spec = DataSpec("sequence", values.shape[1:], **known)
+    else:
+        values, spec = (
+            values.astype(np.int64),
+            DataSpec("sequence", values.shape[1:], vocabulary=max(2, high + 1), **known),
+        )
+    return Source(name, spec, torch.from_numpy(np.ascontiguousarray(values)), labels)
+
+
+def _standardized(
+    kind: Literal["vector", "sequence"], name: str, values: Array, classes: tuple[str, ...], labels: torch.Tensor | None
+) -> Source:
+    """The last axis holds columns or channels."""
+    axes = tuple(range(values.ndim - 1))
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows becomes infinite, and is refused
         values = values.astype(np.float32)
-        mean, std = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
+        mean, std = values.mean(axis=axes, dtype=np.float64), values.std(axis=axes, dtype=np.float64)
     if not (np.isfinite(values).all() and np.isfinite(std).all()):
         raise DataError(f"{name}: there are numbers beyond the range of 32-bit floats. Rescale the columns.")
     # A column that is constant up to rounding carries nothing; dividing by its std would blow that up.
     std = np.where(std > 1e-6 * np.abs(mean), std, 1.0)
     spec = DataSpec(
-        "vector",
+        kind,
         values.shape[1:],
         likelihood="gaussian:std=learned",
         num_classes=len(classes),

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gargalo.data.music.vocabulary import FIRST, HIGHEST, LOWEST, VOCABULARY
 from gargalo.registry import augmentation
 
 SHADES, DARK = 4, 1e-4  # knots of a shade each way; the least value, whose powers are still numbers with a slope
@@ -104,6 +105,23 @@ def relit(
     return (moved.clamp(min=DARK) ** power.exp() * (gain + shade).exp()).clamp(0, 1)
 
 
+@augmentation
+def transpose(target: Tensor, generator: torch.Generator, *, most: int = 6) -> Tensor:
+    """Melodies in another key, up to ``most`` semitones away and never beyond the keys of a piano."""
+    if target.dim() != 2:
+        raise ValueError(
+            f"transpose works on melodies, tokens of shape (T,); these data have {tuple(target.shape[1:])}."
+        )
+    if not 0 <= most <= HIGHEST - LOWEST:
+        raise ValueError(f"transpose: most={most} must lie between 0 and {HIGHEST - LOWEST}.")
+    pitched = target >= FIRST
+    down = torch.where(pitched, target - FIRST, most).amin(1).clamp(max=most)
+    up = torch.where(pitched, VOCABULARY - 1 - target, most).amin(1).clamp(max=most)
+    drawn = torch.rand(len(target), generator=generator, device=target.device)
+    shift = (drawn * (down + up + 1)).floor().to(target.dtype) - down
+    return torch.where(pitched, target + shift[:, None], target)
+
+
 def _moved(pictures: Tensor, place: Tensor) -> Tensor:
     """Seen through the affine maps ``[N, 2, 3]``; what lies outside continues the border."""
     grid = F.affine_grid(place, list(pictures.shape), align_corners=False)
@@ -121,6 +139,11 @@ def _partly_hidden(pictures: Tensor, generator: torch.Generator | None, most: fl
     return pictures.masked_fill(block, 0)
 
 
-def default_for(kind: str, shape: tuple[int, ...]) -> str:
-    """Color pictures are mostly photographs, which mean the same mirrored; letters and digits do not."""
+def default_for(kind: str, shape: tuple[int, ...], vocabulary: int = 0) -> str:
+    """Color pictures are mostly photographs, which mean the same mirrored; letters and digits do not.
+
+    Melodies mean the same in every key.
+    """
+    if kind == "sequence" and vocabulary == VOCABULARY:
+        return "transpose"
     return "photo" if kind == "image" and shape[0] == 3 else "none"

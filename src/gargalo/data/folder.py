@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import lzma
 import os
-import stat
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
 import PIL
 import torch
@@ -20,32 +16,18 @@ from torch import Tensor
 
 from gargalo.data import cache
 from gargalo.data.images import SUFFIXES, UNREAD, Fit, Pixels, fit_image, is_gray, read_image, read_size
+from gargalo.data.listing import Item, listing
 from gargalo.data.source import Skipped, Source
 from gargalo.errors import DataError
 from gargalo.registry import source
 from gargalo.spec import DataSpec
 
 AUTO_SIZE = 64  # for pictures of many sizes, and the largest common size that is kept
-MAX_FILE = 1 << 28  # bytes of one compressed picture
 _WORKERS = 2
 _AT_ONCE = 32  # pictures that are decoded ahead
-_JUNK = frozenset(("thumbs.db", "desktop.ini", "__macosx"))
-_BAD_ZIP = (
-    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError,
-    RuntimeError, ValueError,
-)  # fmt: skip
-
 
 # From what an item reads and a number of channels to rows ``[C, H, W]`` and whether all is gray, or a DataError.
 Reader = Callable[[Any, int], tuple[list[Pixels], bool]]
-
-
-class Item(NamedTuple):
-    """A file that says it is a picture. ``stamp`` changes with its content; ``read`` raises DataError."""
-
-    name: str
-    stamp: tuple[int, ...]
-    read: Callable[[], Any]  # a path, or bytes out of an archive
 
 
 class _Color(Exception):  # noqa: N818
@@ -76,7 +58,7 @@ def folder(
         raise ValueError(f"fit={fit!r} must be one of {', '.join(get_args(Fit))}.")
     root = Path(path).expanduser()
     with ExitStack() as stack:
-        items = listing(root, stack)
+        items = listing(root, SUFFIXES | UNREAD, stack)
         if not items:
             raise DataError(f"{path} holds no pictures ({', '.join(sorted(SUFFIXES)[:8])}, ...).")
         # Pillow's version too: another may decode to other numbers.
@@ -97,6 +79,12 @@ def folder(
     return Source(path, spec, entry.values, numbers, names=names, skipped=skipped, release=entry.release)
 
 
+def pictures_in(root: Path) -> int:
+    """How many files in a folder or .zip say that they are pictures."""
+    with ExitStack() as stack:
+        return len(listing(root, SUFFIXES | UNREAD, stack))
+
+
 def likelihood_for(channels: int) -> str:
     """The default for pictures: gray ones are mostly drawings and digits, color ones photographs."""
     return "bernoulli" if channels == 1 else "gaussian:std=optimal"
@@ -112,93 +100,6 @@ def folder_labels(names: tuple[str, ...]) -> tuple[Tensor, tuple[str, ...]] | No
     classes = sorted(set(chosen))
     number = {name: index for index, name in enumerate(classes)}
     return torch.tensor([number[name] for name in chosen]), tuple(classes)
-
-
-def listing(root: Path, stack: ExitStack) -> list[Item]:
-    """All that look like pictures, by name, so that their order on the disk does not matter."""
-    if root.is_dir():
-        items = list(_folder_items(root))
-    elif zipfile.is_zipfile(root):
-        try:
-            archive = stack.enter_context(zipfile.ZipFile(root))
-        except _BAD_ZIP as error:
-            raise DataError(f"{root} is damaged: {error}") from error
-        items = list(_zip_items(archive))
-    else:
-        reason = "is neither a folder nor a .zip file" if root.exists() else "does not exist"
-        raise DataError(f"{root} {reason}.")
-    return sorted(items, key=lambda item: item.name)
-
-
-def _is_picture(name: str) -> bool:
-    parts = PurePosixPath(name).parts
-    hidden = any(part.startswith(".") or part.lower() in _JUNK for part in parts)
-    return not hidden and PurePosixPath(name).suffix.lower() in SUFFIXES | UNREAD
-
-
-def _folder_items(root: Path) -> Iterator[Item]:
-    for file in _walk(root):
-        name = file.relative_to(root).as_posix()
-        if not _is_picture(name):
-            continue
-        try:
-            info = file.stat()
-        except OSError as error:
-            yield Item(name, (), partial(_refuse, f"cannot be opened: {error.strerror}"))
-            continue
-        stamp = (info.st_size, info.st_mtime_ns)
-        if not stat.S_ISREG(info.st_mode):
-            yield Item(name, stamp, partial(_refuse, "not a regular file"))
-        elif not 0 < info.st_size <= MAX_FILE:
-            yield Item(name, stamp, partial(_refuse, _size_reason(info.st_size)))
-        else:
-            yield Item(name, stamp, partial(Path, file))
-
-
-def _walk(root: Path) -> Iterator[Path]:
-    """Every file below ``root``, each folder once, whatever the links."""
-    pending, seen = [root], set[tuple[int, int]]()
-    while pending:  # what lies in real folders first: a link to one of them then adds nothing
-        for place, folders, files in os.walk(pending.pop(0), onerror=_unlisted):
-            info = os.stat(place)
-            if (info.st_dev, info.st_ino) in seen:
-                folders.clear()
-                continue
-            seen.add((info.st_dev, info.st_ino))
-            folders[:] = sorted(name for name in folders if not name.startswith(".") and name.lower() not in _JUNK)
-            pending += [link for name in folders if (link := Path(place, name)).is_symlink()]
-            yield from (Path(place, name) for name in files)
-
-
-def _unlisted(error: OSError) -> None:
-    raise DataError(f"The folder {error.filename} cannot be listed: {error.strerror}.") from error
-
-
-def _zip_items(archive: zipfile.ZipFile) -> Iterator[Item]:
-    for info in archive.infolist():
-        if info.is_dir() or not _is_picture(info.filename):
-            continue
-        stamp = (info.file_size, info.CRC)
-        if 0 < info.file_size <= MAX_FILE:
-            yield Item(info.filename, stamp, partial(_read_member, archive, info))
-        else:
-            yield Item(info.filename, stamp, partial(_refuse, _size_reason(info.file_size)))
-
-
-def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    try:
-        with archive.open(info) as stream:
-            return stream.read(MAX_FILE)  # never more than was checked, whatever is packed there
-    except _BAD_ZIP as error:
-        raise DataError(f"cannot be unpacked: {error}") from error
-
-
-def _size_reason(size: int) -> str:
-    return f"{size:,} bytes, more than {MAX_FILE:,}" if size else "empty file"
-
-
-def _refuse(reason: str) -> Path:
-    raise DataError(reason)
 
 
 def _decode(

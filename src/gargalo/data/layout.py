@@ -14,9 +14,9 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Layout:
-    """Vectors ``d`` or the axes of pictures; ``rows`` says that each example is a row of a table.
+    """The axes of pictures, or ``d`` for what has the model's own; ``rows`` says that each example is a row of a table.
 
-    The model's own are ``[N, D]`` and ``[N, C, H, W]``.
+    The model's own are ``[N, D]``, ``[N, T, C]`` and ``[N, C, H, W]``.
     """
 
     axes: Literal["d", "hw", "chw", "hwc"]
@@ -26,9 +26,9 @@ class Layout:
     @classmethod
     def of(cls, shape: tuple[int, ...], own: tuple[int, ...], rows: bool, dtype: npt.DTypeLike) -> Self:
         """From the shape of a user's example and the one it got in the model."""
-        if len(shape) < 3:
-            return cls("d" if len(shape) == 1 else "hw", rows, dtype)
-        return cls("chw" if shape == own else "hwc", rows, dtype)
+        if len(own) < 3:
+            return cls("d", rows, dtype)
+        return cls("hw" if len(shape) == 2 else "chw" if shape == own else "hwc", rows, dtype)
 
     def shape(self, own: tuple[int, ...]) -> tuple[int, ...]:
         """Of an example, from its shape in the model."""

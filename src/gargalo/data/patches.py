@@ -15,8 +15,9 @@ import PIL
 import torch
 
 from gargalo.data import cache
-from gargalo.data.folder import SUFFIXES, Item, decode, listing
-from gargalo.data.images import Pixels, fit_image, is_gray, read_image
+from gargalo.data.folder import decode
+from gargalo.data.images import SUFFIXES, UNREAD, Pixels, fit_image, is_gray, read_image
+from gargalo.data.listing import Item, listing
 from gargalo.data.source import Skipped, Source
 from gargalo.errors import DataError, check_range
 from gargalo.registry import source
@@ -73,7 +74,7 @@ def pairs(
 
 
 def _pictures(path: str, stack: ExitStack) -> list[Item]:
-    items = listing(Path(path).expanduser(), stack)
+    items = listing(Path(path).expanduser(), SUFFIXES | UNREAD, stack)
     if not items:
         raise DataError(f"{path} holds no pictures ({', '.join(sorted(SUFFIXES)[:8])}, ...).")
     return items
@@ -113,8 +114,9 @@ def _source(name: str, entry: cache.Entry, values: torch.Tensor, inputs: torch.T
     names = tuple(str(name) for name in entry.facts["names"])
     skipped = tuple(Skipped(name, reason) for name, reason in entry.facts["skipped"])
     spec = DataSpec("image", tuple(values.shape[1:]), likelihood="gaussian:std=optimal", network="convnet", fit="cut")
-    number = torch.tensor([0, *(a != b for a, b in pairwise(names))]).cumsum(0)  # rows of one follow one another
-    return Source(name, spec, values, names=names, skipped=skipped, release=entry.release, inputs=inputs, origin=number)
+    whole = torch.tensor([0, *(a != b for a, b in pairwise(names))]).cumsum(0)  # rows of one follow one another
+    kept: dict[str, Any] = {"names": names, "skipped": skipped, "release": entry.release, "inputs": inputs}
+    return Source(name, spec, values, clusters=whole, **kept)
 
 
 def _one(file: Any) -> list[Pixels]:

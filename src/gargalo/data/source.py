@@ -41,8 +41,9 @@ class Skipped(NamedTuple):
 class Source:
     """Decoded data: a batch is a gather.
 
-    ``values`` holds raw values ``[N, *spec.shape]``, uint8 for pixels, float32 for tables; it may be a view of a
-    memory-mapped file. ``test`` marks the rows of an official test set.
+    ``values`` holds raw values ``[N, *spec.shape]``, uint8 for pixels and bits, float32 for tables and series, whole
+    numbers for tokens; it may be a view of a memory-mapped file. ``test`` marks the rows of an official test set. Rows
+    of one number in ``clusters`` are variants or parts of one thing: the split keeps them together.
     """
 
     name: str
@@ -50,10 +51,10 @@ class Source:
     values: Tensor
     labels: Tensor | None = None  # [N], int64
     test: Tensor | None = None  # [N], bool
+    clusters: Tensor | None = field(default=None, repr=False)  # [N], int64
     names: tuple[str, ...] = field(default=(), repr=False)  # of the files, where there are files
     skipped: tuple[Skipped, ...] = field(default=(), repr=False)
     inputs: Tensor | None = field(default=None, repr=False)  # [N, *spec.input_shape], where they are not the values
-    origin: Tensor | None = None  # [N], the number of the picture that a row was cut from
     release: Callable[[], None] | None = field(default=None, repr=False)  # of what was read from a mapped file
 
     def __len__(self) -> int:
@@ -77,8 +78,8 @@ class Source:
         """Row numbers of a part, ascending.
 
         An official test set is the test part. Otherwise a row belongs where the digest of its content falls: a
-        tenth for the test, a tenth but not more than 2,000 for validation. Copies always land together and the
-        order of rows does not matter. Rows cut from one picture go where all of it goes.
+        tenth for the test, a tenth but not more than 2,000 for validation. Copies, and clusters, always land
+        together, and the order of rows does not matter.
 
         Raises DataError where the part would be empty.
         """
@@ -100,11 +101,9 @@ class Source:
 
     @cached_property
     def _groups(self) -> Tensor:
-        if self.origin is None:
-            return _assign(self.digests, self.test)
-        whole = np.zeros(int(self.origin.max()) + 1, np.uint64)
-        np.add.at(whole, self.origin.numpy(), self.digests)  # around the clock: the sum of a copy is the same
-        return _assign(whole[self.origin.numpy()], self.test)
+        if self.clusters is not None and self.test is None:
+            return _assign_clusters(self.digests, self.clusters)
+        return _assign(self.digests, self.test)
 
 
 def _assign(digests: npt.NDArray[np.uint64], official: Tensor | None) -> Tensor:
@@ -118,3 +117,24 @@ def _assign(digests: npt.NDArray[np.uint64], official: Tensor | None) -> Tensor:
     group = np.where(rank < validation, 1, np.where(rank < held_out, 2, 0))
     copies = np.isin(digests, digests[tested])
     return torch.from_numpy(np.where(tested, 2, np.where(copies, -1, group)))
+
+
+def _assign_clusters(digests: npt.NDArray[np.uint64], clusters: Tensor) -> Tensor:
+    """As `_assign`, whole clusters at a time. One too large for what a part still lacks is left for training, but no
+    part goes without."""
+    _, member = np.unique(clusters.numpy(), return_inverse=True)
+    sizes = np.bincount(member)
+    content = np.zeros(len(sizes), np.uint64)
+    np.add.at(content, member, digests)  # wraps around: any order of the same rows gives the same number
+    tenth = -(-len(digests) // 10)
+    left = {1: min(tenth, MAX_VALIDATION), 2: tenth}
+    group = np.zeros(len(sizes), np.int64)
+    for cluster in np.argsort(content, kind="stable").tolist():
+        part = next((part for part in left if sizes[cluster] <= left[part]), 0)
+        group[cluster] = part
+        if part:
+            left[part] -= int(sizes[cluster])
+    for part in left if len(sizes) >= 3 else ():
+        if not (group == part).any():
+            group[np.where(group == 0, sizes, len(digests) + 1).argmin()] = part
+    return torch.from_numpy(group[member])

@@ -16,8 +16,10 @@ from gargalo.data.source import Part, Source
 from gargalo.distributions import Codes, DiagonalGaussian, Point, Posterior
 from gargalo.evaluation import baselines
 from gargalo.model import Batch, LatentModel
+from gargalo.spec import DataSpec
 from gargalo.training import seeded
 
+FIGURES = "mse", "accuracy", "bce", "psnr", "ssim", "edges"  # of reconstructions; None where one means nothing
 MAX_RIDGE_INPUT = 4096
 BANDS = 8  # of spatial frequency; small pictures have fewer
 MAX_ROWS = 10_000  # more would not move a figure, and all of them are kept in memory
@@ -31,10 +33,9 @@ def measure(
     feed = Feed(source, index, 250, model.corruption, seed=seed)
     with torch.no_grad(), seeded(derive(seed, "evaluate")):
         outputs, targets, inputs, figures = _pass(model.net, feed.in_order(), samples)
-    pixels = source.spec.is_pixels
-    row = compare(outputs, targets, pixels) | figures
+    row = compare(outputs, targets, model.spec) | figures
     held_in = replace(feed, index=source.indices("train"), seed=seed + 1)
-    table = _baselines(model, held_in, inputs, targets, pixels)
+    table = _baselines(model, held_in, inputs, targets)
     return {"data": source.name, "split": part, "n": len(index), **row, "baselines": table}
 
 
@@ -48,6 +49,7 @@ def _pass(net: LatentModel, batches: Iterable[Batch], samples: int) -> tuple[Ten
     kls: list[Tensor] = []
     means: list[Tensor] = []
     per_dim: list[Tensor] = []
+    codes: list[Codes] = []
     for batch in batches:
         posterior = net.encode(batch.input, batch.condition)
         outputs.append(net.decode(posterior.mode, batch.condition).mode)
@@ -61,6 +63,8 @@ def _pass(net: LatentModel, batches: Iterable[Batch], samples: int) -> tuple[Ten
             means.append(posterior.mode)
         if isinstance(posterior, DiagonalGaussian):
             per_dim.append(f.standard_normal_kl(posterior))
+        if isinstance(posterior, Codes):
+            codes.append(posterior)
     figures: dict[str, Any] = {"elbo": None, "nll": None, "kl": None, "active_units": None}
     if means:
         figures = {
@@ -71,7 +75,16 @@ def _pass(net: LatentModel, batches: Iterable[Batch], samples: int) -> tuple[Ten
         }
     if per_dim:
         figures["kl_per_dim"] = torch.cat(per_dim).mean(0).tolist()
+    if codes:
+        figures |= _codes(torch.cat([part.indices for part in codes]), codes[0].num_codes)
     return torch.cat(outputs), torch.cat(targets), torch.cat(inputs), figures | {"samples": samples}
+
+
+def _codes(indices: Tensor, num_codes: int) -> dict[str, Any]:
+    """How much of a code book is in use; of several books, the mean."""
+    shares = f.code_shares(indices, num_codes)
+    used = float((shares > 0).float().mean())
+    return {"num_codes": num_codes, "perplexity": float(f.perplexity(shares)), "used": used}
 
 
 def has_density(posterior: Posterior) -> bool:
@@ -101,16 +114,19 @@ def bounds_of(
     return torch.cat(elbos).mean(0), -f.log_mean_exp(torch.cat(weights)), torch.cat(kls).mean(0)
 
 
-def compare(outputs: Tensor, targets: Tensor, pixels: bool) -> dict[str, Any]:
-    """MSE for all data; where values are pixels BCE, PSNR and SSIM, averages over the rows, and what is kept.
+def compare(outputs: Tensor, targets: Tensor, spec: DataSpec) -> dict[str, Any]:
+    """MSE of amounts; of tokens and bits ``accuracy``, the share that is right; where values are pixels BCE, PSNR and
+    SSIM, averages over the rows, and what is kept.
 
     ``edges`` is the share of the targets' edge energy that outputs have; ``lost`` the energy of what is missing as a
     share of the targets', by spatial frequency, lowest first: 0 where all is kept, above 1 where it is made worse.
     """
-    mse = f.mean_squared_error(outputs, targets)
-    row: dict[str, Any] = dict.fromkeys(("bce", "psnr", "ssim", "edges", "lost"))
-    row["mse"] = float(mse.mean())
-    if pixels:
+    row: dict[str, Any] = dict.fromkeys((*FIGURES, "lost"))
+    if spec.is_tokens or spec.is_bits:
+        row["accuracy"] = float((outputs.round() == targets).double().mean())
+    if not spec.is_tokens:
+        row["mse"] = float(f.mean_squared_error(outputs, targets).mean())
+    if spec.is_pixels:
         clipped = outputs.clamp(0, 1)
         row["bce"] = float(f.binary_cross_entropy(clipped, targets).mean())
         row["psnr"] = float(f.psnr(f.mean_squared_error(clipped, targets)).mean())
@@ -124,20 +140,30 @@ def compare(outputs: Tensor, targets: Tensor, pixels: bool) -> dict[str, Any]:
     return row
 
 
-def _baselines(model: TrainedModel, feed: Feed, inputs: Tensor, targets: Tensor, pixels: bool) -> dict[str, Any]:
-    """PCA at the same code size, the mean, the floor; for a corrupted input also the best linear map."""
-    feed = replace(feed, index=baselines.enough(feed.index, model.spec.numbers))
+def _baselines(model: TrainedModel, feed: Feed, inputs: Tensor, targets: Tensor) -> dict[str, Any]:
+    """PCA at the same code size, the mean, the floor; for a corrupted input also the best linear map.
+
+    All of them work on amounts. Of tokens these are one-hot, the largest stands for its token, and the mean is the most
+    frequent token of each step.
+    """
+    spec = model.spec
+    feed = replace(feed, index=baselines.enough(feed.index, spec.numbers))
     pairs = list(feed.in_order())
-    train = torch.cat([pair.target for pair in pairs])
-    projected = baselines.pca(train, targets, model.code_numbers)
+    train, wanted = spec.numeric(torch.cat([pair.target for pair in pairs])), spec.numeric(targets)
+
+    def row(found: Tensor) -> dict[str, Any]:
+        return compare(found.argmax(-1) if spec.is_tokens else found, targets, spec)
+
+    projected = baselines.pca(train, wanted, model.code_numbers)
     table: dict[str, Any] = {
-        "pca": None if projected is None else compare(projected, targets, pixels),
-        "mean": compare(baselines.mean(train, targets), targets, pixels),
-        "floor": compare(targets, targets, pixels),
+        "pca": None if projected is None else row(projected),
+        "mean": row(baselines.mean(train, wanted)),
+        "floor": row(wanted),
     }
-    if model.corruption != "none" and inputs[0].numel() <= MAX_RIDGE_INPUT:
-        seen = torch.cat([pair.input for pair in pairs])
-        table["linear"] = compare(baselines.ridge(seen, train, inputs, model.spec.shape), targets, pixels)
+    given = spec.numeric(inputs)
+    if model.corruption != "none" and given[0].numel() <= MAX_RIDGE_INPUT:
+        seen = spec.numeric(torch.cat([pair.input for pair in pairs]))
+        table["linear"] = row(baselines.ridge(seen, train, given, tuple(wanted.shape[1:])))
         if inputs.shape == targets.shape:
-            table["input"] = compare(inputs, targets, pixels)
+            table["input"] = row(given)
     return table

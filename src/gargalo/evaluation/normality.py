@@ -6,7 +6,7 @@
     target and what is decoded ── how much is not explained?                    "reconstruction"
 
 Each question gives a number, each number is measured in standard deviations of the held-out examples (of its
-logarithm), and the largest is the example's strangeness. Vectors stand for their own edges.
+logarithm), and the largest is the example's strangeness. Vectors and sequences stand for their own edges.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from gargalo.checkpoint import NORMALITY, TrainedModel, keep
 from gargalo.data import folder_reader, open_source
 from gargalo.data.batches import Feed, derive
 from gargalo.data.source import Part, Source
+from gargalo.distributions import Categorical
 from gargalo.model import Batch, LatentModel
 
 QUESTIONS = "shape", "code", "likeness", "reconstruction"
@@ -45,7 +46,7 @@ class Normality:
     ``center`` ``[F]`` and ``whiten`` ``[F, F]`` describe the cloud of their features, ``features`` ``[R, F]`` and
     ``codes`` ``[R, D]`` are those of some of them, codes divided by ``spread`` ``[D]``. ``mean`` and ``deviation``
     ``[4]`` are of the held-out examples' logarithms, and ``held_out`` ``[V, 4]`` their standardized answers.
-    ``heat_mean`` and ``heat_deviation``, of an example's shape without channels, are of their residuals.
+    ``heat_mean`` and ``heat_deviation``, of an example's shape (a picture's without channels), are of their residuals.
     """
 
     center: Tensor
@@ -71,14 +72,14 @@ class Normality:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     @torch.no_grad()
-    def answers(self, net: LatentModel, batch: Batch, count: int = len(QUESTIONS)) -> Tensor:
+    def answers(self, model: TrainedModel, batch: Batch, count: int = len(QUESTIONS)) -> Tensor:
         """To the first ``count`` questions, in standard deviations: ``[N, count]``."""
-        features, code = _features(batch.input), _code(net, batch) / self.spread
+        features, code = _features(model, batch), _code(model.net, batch) / self.spread
         questions: list[Callable[[], Tensor]] = [
             lambda: ((features - self.center) @ self.whiten).square().sum(1),
             lambda: _nearest(code, self.codes),
             lambda: _nearest(features, self.features.float()),
-            lambda: _unexplained(net, batch).flatten(1).sum(1),
+            lambda: _unexplained(model.net, batch).flatten(1).sum(1),
         ]
         raw = torch.stack([question() for question in questions[:count]], 1)
         return (raw.clamp(min=0).add(TINY).log() - self.mean[:count]) / self.deviation[:count]
@@ -125,7 +126,7 @@ def fit(model: TrainedModel, source: Source, *, seed: int = 0) -> Normality:
     rows = source.indices("train")[: max(1, min(MAX_TRAINED, MAX_TRAINED_NUMBERS // source.spec.numbers))]
     at_once = max(1, min(250, AT_ONCE // source.spec.numbers))
     train = Feed(source, rows, at_once, model.corruption, seed=derive(seed, "normality"))
-    parts = [(_features(batch.input), _code(model.net, batch)) for batch in train.in_order()]
+    parts = [(_features(model, batch), _code(model.net, batch)) for batch in train.in_order()]
     features, codes = (torch.cat(part) for part in zip(*parts, strict=True))
     center, spread = features.mean(0), codes.std(0, correction=0).clamp(min=1e-3)
     held_out = dataclasses.replace(train, index=source.indices("validation"))
@@ -135,7 +136,7 @@ def fit(model: TrainedModel, source: Source, *, seed: int = 0) -> Normality:
         center, _whitening(features - center), features.half(), codes / spread, spread, unknown, unknown + 1,
         torch.zeros(0, 4), heats.mean(0), heats.std(0, correction=0),
     )  # fmt: skip
-    raw = torch.cat([found.answers(model.net, batch) for batch in held_out.in_order()])
+    raw = torch.cat([found.answers(model, batch) for batch in held_out.in_order()])
     mean, deviation = raw.mean(0), raw.std(0, correction=0).clamp(min=1e-6)
     return dataclasses.replace(found, mean=mean, deviation=deviation, held_out=(raw - mean) / deviation)
 
@@ -151,7 +152,7 @@ def domain(model: TrainedModel, source: Source, part: Part, limit: int) -> dict[
     known = of(model)
     index = source.indices(part)[:limit]
     feed = Feed(source, index, max(1, min(250, AT_ONCE // source.spec.numbers)), model.corruption)
-    answers = torch.cat([known.answers(model.net, batch) for batch in feed.in_order()])
+    answers = torch.cat([known.answers(model, batch) for batch in feed.in_order()])
     strangeness = torch.cat([known.held_out, answers]).amax(1)
     foreign = torch.arange(len(strangeness)) >= len(known.held_out)
     outside = float(known.outside(known.p_values(answers)).float().mean())
@@ -160,7 +161,8 @@ def domain(model: TrainedModel, source: Source, part: Part, limit: int) -> dict[
 
 @torch.no_grad()
 def heat(net: LatentModel, known: Normality, batch: Batch) -> Tensor:
-    """Where the target is not explained, ``[N, H, W]`` (vectors ``[N, D]``), in standard deviations at each place."""
+    """Where the target is not explained, ``[N, H, W]`` (of what is no picture ``[N, *shape]``), in standard deviations
+    at each place."""
     deviation = known.heat_deviation
     return (_unexplained(net, batch) - known.heat_mean) / (deviation + deviation.mean() + TINY)
 
@@ -170,8 +172,9 @@ def _whitening(centered: Tensor) -> Tensor:
     return vectors / (values.clamp(min=0) + SMALLEST_VARIANCE * values.mean() + TINY).sqrt()
 
 
-def _features(x: Tensor) -> Tensor:
-    """``[N, F]``: oriented edges of pictures at one size; vectors as they are, or, of many numbers, fixed mixtures."""
+def _features(model: TrainedModel, batch: Batch) -> Tensor:
+    """``[N, F]``: oriented edges of pictures at one size; all else as it is, or, of many numbers, fixed mixtures."""
+    x = model.spec.numeric(batch.input)
     if x.dim() == 4:
         scale = SIDE / max(x.shape[-2:])
         size = [max(3, round(side * scale)) for side in x.shape[-2:]]
@@ -191,9 +194,12 @@ def _code(net: LatentModel, batch: Batch) -> Tensor:
 
 
 def _unexplained(net: LatentModel, batch: Batch) -> Tensor:
-    """The squared error at each place, ``[N, H, W]`` or ``[N, D]``; of pictures that of the blurred difference."""
-    decoded = net.decode(net.encode(batch.input, batch.condition).mode, batch.condition).mode
-    difference = batch.target - decoded
+    """The squared error at each place, ``[N, H, W]`` or ``[N, *shape]``: of pictures that of the blurred difference, of
+    tokens the nats it takes to say which they are."""
+    likelihood = net.decode(net.encode(batch.input, batch.condition).mode, batch.condition)
+    if isinstance(likelihood, Categorical):
+        return likelihood.surprise(batch.target)
+    difference = batch.target - likelihood.mode
     if difference.dim() == 4:
         return functional.smooth(difference, BLUR).square().sum(1)
     return difference.square()

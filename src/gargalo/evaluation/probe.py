@@ -30,7 +30,7 @@ def probe(model: TrainedModel, source: Source, part: Part, *, limit: int, seed: 
         raise DataError(f"{source.name} has no labels, which a probe asks for.")
     parts = source.indices("train")[:MAX_FITTED], source.indices("validation"), source.indices(part)[:limit]
     labels = [source.labels[index].numpy() for index in parts]
-    raw = [source.spec.scaled(source.gather(index).target).flatten(1).numpy() for index in parts]
+    raw = [source.spec.numeric(source.spec.scaled(source.gather(index).target)).flatten(1).numpy() for index in parts]
     codes = [_codes(model, source, index) for index in parts]
     table = {"code": _row(codes, labels, seed)}
     components = min(codes[0].shape[1], *raw[0].shape)

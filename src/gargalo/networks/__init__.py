@@ -1,9 +1,9 @@
 """Encoder and decoder pairs by name: ``network(spec, latent_dim, outputs, channels, *, size) -> (encoder, decoder)``.
 
 The encoder maps ``[N, *spec.input_shape]`` to ``[N, outputs]``; the decoder maps ``[N, latent_dim]`` to
-``channels`` numbers for each number of ``spec.shape``.
+``channels`` numbers for each number of ``spec.shape``, so many times as long along its first axis.
 """
 
-from gargalo.networks import convnet, mlp
+from gargalo.networks import convnet, mixer, mlp, recurrent
 
-__all__ = ["convnet", "mlp"]
+__all__ = ["convnet", "mixer", "mlp", "recurrent"]

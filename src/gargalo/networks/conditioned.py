@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 
 class ConditionedEncoder(nn.Module):
-    """Adds to the input a learned picture of its class, as one more channel (or as many more columns)."""
+    """Adds to the input a learned picture of its class, as one more channel (or step, or as many more columns)."""
 
     conditional = True
 
@@ -22,6 +22,19 @@ class ConditionedEncoder(nn.Module):
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         extra = self.embedding(condition).unflatten(1, self.shape)
         return self.encoder(torch.cat([x, extra.to(x.dtype)], dim=1))
+
+
+class ToldEncoder(nn.Module):
+    """Adds to tokens one for their class, above all of theirs."""
+
+    conditional = True
+
+    def __init__(self, encoder: nn.Module, vocabulary: int) -> None:
+        super().__init__()
+        self.encoder, self.vocabulary = encoder, vocabulary
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        return self.encoder(torch.cat([x, self.vocabulary + condition[:, None]], dim=1))
 
 
 class ConditionedDecoder(nn.Module):

@@ -77,6 +77,9 @@ def convnet(
     width: int | None = None,
 ) -> tuple[nn.Module, nn.Module]:
     """Residual convolutions on a quarter of the picture's sides, and one dense layer to the code."""
+    if spec.kind != "image":
+        suits = "mixer" if spec.kind == "sequence" else "mlp"
+        raise ValueError(f"convnet takes pictures; this data is a {spec.kind} of shape {spec.shape}. Take {suits}.")
     width = check_width(WIDTHS[size] if width is None else width)
     c, h, w = spec.shape
     return Encoder(spec.input_shape, outputs, width), Decoder(latent_dim, (c * channels, h, w), width)

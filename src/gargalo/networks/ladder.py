@@ -13,6 +13,8 @@ from torch.nn import functional as F
 from gargalo.distributions import DiagonalGaussian
 from gargalo.networks.codes import CodeLinear
 from gargalo.networks.convnet import Residual
+from gargalo.networks.steps import Row
+from gargalo.spec import DataSpec
 
 
 class Scale(nn.Module):
@@ -32,19 +34,20 @@ class Scale(nn.Module):
 
 
 class BottomUp(nn.Module):
-    """Features of pictures on every grid, ``(coarsest, ..., finest)``; a vector is a picture of one place."""
+    """Features of pictures on every grid, ``(coarsest, ..., finest)``; all else is a picture of one place."""
 
-    def __init__(self, shape: tuple[int, ...], grids: list[tuple[int, int]], factor: int, width: int) -> None:
+    def __init__(self, spec: DataSpec, grids: list[tuple[int, int]], factor: int, width: int) -> None:
         super().__init__()
-        self.grid, self.factor = grids[-1], factor
-        self.stem = nn.Conv2d(shape[0] * factor**2, width, 3, padding=1)
+        self.grid, self.factor, self.row = grids[-1], factor, Row(spec)
+        channels = spec.input_shape[0] if spec.kind == "image" else self.row.numbers
+        self.stem = nn.Conv2d(channels * factor**2, width, 3, padding=1)
         steps = list(reversed(grids))
         self.scales = nn.ModuleList(
             Scale(before, grid, width, 2) for before, grid in zip([steps[0], *steps], steps, strict=False)
         )
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        x = x if x.dim() == 4 else x.flatten(1)[..., None, None]
+        x = x if x.dim() == 4 else self.row(x)[..., None, None]
         height, width = x.shape[-2:]
         x = F.pad(x, (0, self.factor * self.grid[1] - width, 0, self.factor * self.grid[0] - height), mode="replicate")
         x = self.stem(F.pixel_unshuffle(x, self.factor))
@@ -108,13 +111,15 @@ class Unfold(nn.Module):
             Residual(width),
             Residual(width),
             nn.SiLU(),
-            nn.Conv2d(width, shape[0] * factor**2, 3, padding=1),
+            nn.Conv2d(width, (shape[0] if len(shape) == 3 else prod(shape)) * factor**2, 3, padding=1),
             nn.PixelShuffle(factor),
         )
 
     def forward(self, state: Tensor) -> Tensor:
         x = self.layers(fitted(state, self.grid))
-        return x.flatten(1) if len(self.shape) == 1 else x[..., : self.shape[1], : self.shape[2]]
+        return (
+            x.flatten(1).unflatten(1, self.shape) if len(self.shape) < 3 else x[..., : self.shape[1], : self.shape[2]]
+        )
 
 
 def grids_of(shape: tuple[int, ...], factor: int) -> list[tuple[int, int]]:
@@ -130,16 +135,17 @@ def grids_of(shape: tuple[int, ...], factor: int) -> list[tuple[int, int]]:
 class DenseBottomUp(nn.Module):
     """For every level what this input says of its z, mean and log-variance, ``(top, ..., bottom)``."""
 
-    def __init__(self, numbers: int, sizes: tuple[int, ...], width: int) -> None:
+    def __init__(self, spec: DataSpec, sizes: tuple[int, ...], width: int) -> None:
         super().__init__()
-        widths = [numbers, *(width for _ in sizes)]
+        self.row = Row(spec)
+        widths = [self.row.numbers, *(width for _ in sizes)]
         self.steps = nn.ModuleList(
             nn.Sequential(nn.Linear(a, b), nn.SiLU(), nn.Linear(b, b), nn.SiLU()) for a, b in pairwise(widths)
         )
         self.heads = nn.ModuleList(CodeLinear(width, 2 * size) for size in sizes)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        h = x.flatten(1)
+        h = self.row(x)
         found: list[Tensor] = []
         for step, head in zip(self.steps, self.heads, strict=True):
             h = step(h)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from math import prod
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gargalo import functional
 from gargalo.errors import check_range
 from gargalo.networks.codes import CodeLinear
 from gargalo.networks.sizes import Size, check_width
+from gargalo.networks.steps import Row
 from gargalo.registry import network
 from gargalo.spec import DataSpec
 
 WIDTHS: dict[Size, int] = {"tiny": 64, "small": 128, "base": 256, "large": 512}
 MAX_DEPTH = 64
+EDGE_SCALE = 3.0  # brings edges to about the spread of pixels
 
 
 class Residual(nn.Module):
@@ -30,14 +34,27 @@ class Residual(nn.Module):
         return x + self.outer(F.silu(self.inner(x)))
 
 
-class Encoder(nn.Module):
-    def __init__(self, numbers: int, outputs: int, width: int, depth: int) -> None:
+class Edged(nn.Module):
+    """A picture's `functional.outline` beside its values in one row. No slopes pass there: a root has none at 0."""
+
+    def __init__(self, spec: DataSpec) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(numbers, width), *_trunk(width, depth), CodeLinear(width, outputs))
+        self.row = Row(spec)
+        self.numbers = self.row.numbers + functional.outline(torch.zeros(1, *spec.input_shape)).shape[1]
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[N, ...]`` to ``[N, outputs]``."""
-        return self.layers(x.flatten(1))
+        return torch.cat([self.row(x), EDGE_SCALE * functional.outline(x.detach().float())], 1)
+
+
+class Encoder(nn.Module):
+    def __init__(self, row: Row | Edged, outputs: int, width: int, depth: int) -> None:
+        super().__init__()
+        self.row = row
+        self.layers = nn.Sequential(nn.Linear(row.numbers, width), *_trunk(width, depth), CodeLinear(width, outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[N, *input_shape]`` to ``[N, outputs]``."""
+        return self.layers(self.row(x))
 
 
 class Decoder(nn.Module):
@@ -65,9 +82,14 @@ def mlp(
     size: Size = "base",
     width: int | None = None,
     depth: int = 2,
+    edges: bool = False,
 ) -> tuple[nn.Module, nn.Module]:
-    """Dense layers with ``depth`` residual blocks each way; size or width says how many units."""
+    """Dense layers with ``depth`` residual blocks each way; size or width says how many units.
+
+    With ``edges`` the encoder is shown a picture's oriented edges too, which tell shapes in any light.
+    """
     width = check_width(WIDTHS[size] if width is None else width)
     shape = (spec.shape[0] * channels, *spec.shape[1:])
     check_range("mlp: depth", depth, 0, MAX_DEPTH)
-    return Encoder(prod(spec.input_shape), outputs, width, depth), Decoder(latent_dim, shape, width, depth)
+    encoder = Encoder(Edged(spec) if edges else Row(spec), outputs, width, depth)
+    return encoder, Decoder(latent_dim, shape, width, depth)

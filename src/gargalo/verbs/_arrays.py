@@ -17,16 +17,20 @@ SIZES = 1, 16, 256  # of a batch
 
 
 def model_values(model: TrainedModel, data: Any, *, corrupted: bool = False) -> Tensor:
-    """Raw uint8 (or a table's own numbers), or floats in [0, 1] for pictures, to what the model was trained on.
+    """Raw uint8 (or the own numbers of a table or sequence), or floats in [0, 1] for pictures, to what the model was
+    trained on.
 
-    A missing channel axis is added for grey pictures. ValueError where the shape is another or a number is not
-    finite. With ``corrupted``, ``[N, *input_shape]`` is expected, otherwise ``[N, *shape]``.
+    A missing channel axis is added for grey pictures and series of one channel. ValueError where the shape is another,
+    a number is not finite, or a token unknown. With ``corrupted``, ``[N, *input_shape]`` is expected, otherwise
+    ``[N, *shape]``.
     """
     spec = model.spec
     shape = spec.input_shape if corrupted else spec.shape
     values = data if isinstance(data, Tensor) else torch.from_numpy(np.require(data, requirements=["C", "W"]))
     if spec.kind == "image" and values.dim() == 3 and shape[0] == 1:
         values = values[:, None]
+    if spec.kind == "sequence" and values.dim() == 2 and shape[1:] == (1,):
+        values = values[..., None]
     if tuple(values.shape[1:]) != shape or not len(values):
         raise ValueError(
             f"Got an array of shape {tuple(values.shape)}; this model takes (N, {', '.join(map(str, shape))})."
@@ -35,9 +39,19 @@ def model_values(model: TrainedModel, data: Any, *, corrupted: bool = False) -> 
         if not bool(((values >= 0) & (values <= 1)).all()):
             raise ValueError("Pictures given as floats must lie in [0, 1]; give uint8 for 0 to 255.")
         return values.float()
+    if spec.is_tokens or (spec.is_bits and not values.is_floating_point()):
+        _check_symbols(values, spec.vocabulary or 2)
     if values.is_floating_point() and not bool(values.isfinite().all()):
         raise ValueError("The data holds values that are not finite.")
     return spec.scaled(values)
+
+
+def _check_symbols(values: Tensor, count: int) -> None:
+    if values.is_floating_point() or not bool(((values >= 0) & (values < count)).all()):
+        low, high = values.min().item(), values.max().item()
+        raise ValueError(
+            f"Got {values.dtype} from {low} to {high}; this model takes whole numbers from 0 to {count - 1}."
+        )
 
 
 def labels_for(model: TrainedModel, labels: Any, n: int) -> Tensor | None:

@@ -48,8 +48,9 @@ def evaluate(
 
     ``data`` is the training data's name unless given; ``samples`` is the K of the importance-weighted NLL;
     ``limit`` is the most rows that are looked at, 10,000 unless given.
-    Keys: data, split, n, mse, bce, psnr, ssim, edges, lost (see `gargalo.evaluation.measure.compare`), elbo, nll, kl,
-    active_units, baselines; None where one does not apply. ``verdict`` says in words how the model does beside PCA.
+    Keys: data, split, n, mse, accuracy, bce, psnr, ssim, edges, lost (see `gargalo.evaluation.measure.compare`), elbo,
+    nll, kl, active_units, baselines; None where one does not apply; of models with a code book also num_codes,
+    perplexity and used, the share of the codes in use. ``verdict`` says in words how the model does beside PCA.
     Of other data than the model was trained on, ``domain`` says whether it knows such, see
     `gargalo.evaluation.normality.domain`. With ``probe``, labels ask how good features the codes are: ``probe`` has
     for code, pca and pixels the shares that neighbors and a linear probe get right.
@@ -68,8 +69,8 @@ def evaluate(
 def compare(models: Sequence[TrainedModel], data: Sequence[str], *, split: Part = "test") -> list[dict[str, Any]]:
     """Every model on every data set, each pair a dictionary: how well it reconstructs, and whether it knows such data.
 
-    Keys: run, data, n, mse, pca_mse (of as many components, fitted to these data), auroc and outside
-    (see `gargalo.evaluation.normality.domain`).
+    Keys: run, data, n, mse, pca_mse (of as many components, fitted to these data), of tokens accuracy and pca_accuracy,
+    auroc and outside (see `gargalo.evaluation.normality.domain`).
     """
     return [_pair(model, name, split) for model in models for name in data]
 
@@ -78,8 +79,10 @@ def _pair(model: TrainedModel, name: str, split: Part) -> dict[str, Any]:
     source = open_like(name, model.spec)
     found = measure(model, source, split, samples=1, limit=COMPARED, seed=0)
     pca = found["baselines"]["pca"]
-    row = {"run": str(model.path), "data": name, "n": found["n"], "mse": found["mse"]}
-    return row | {"pca_mse": None if pca is None else pca["mse"]} | domain(model, source, split, COMPARED)
+    row = {"run": str(model.path), "data": name, "n": found["n"]}
+    for key in ("accuracy",) if model.spec.is_tokens else ("mse",):
+        row |= {key: found[key], f"pca_{key}": None if pca is None else pca[key]}
+    return row | domain(model, source, split, COMPARED)
 
 
 def verdict(result: dict[str, Any], corruption: str) -> str:
@@ -94,13 +97,15 @@ def verdict(result: dict[str, Any], corruption: str) -> str:
     if other is None:
         return "There is no baseline to compare with: the code has more numbers than PCA could have components."
     name = {"pca": "PCA at the same code size", "linear": "a linear map fitted in seconds"}[rival]
-    ratio = result["mse"] / max(other["mse"], 1e-12)
+    what, mine, theirs = "squared error", result["mse"], other["mse"]
+    if mine is None:
+        what, mine, theirs = "share of wrong tokens", 1 - result["accuracy"], 1 - other["accuracy"]
+    ratio = mine / max(theirs, 1e-12)
     if ratio >= 1:
         return (
-            f"This model LOSES to {name}: its squared error is {ratio:.2f} times as large. "
-            "Train longer, or look for a fault."
+            f"This model LOSES to {name}: its {what} is {ratio:.2f} times as large. Train longer, or look for a fault."
         )
-    return f"Better than {name}: {ratio:.2f} of its squared error."
+    return f"Better than {name}: {ratio:.2f} of its {what}."
 
 
 def show(model: TrainedModel) -> dict[str, Any]:

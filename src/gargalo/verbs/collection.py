@@ -52,7 +52,7 @@ def duplicates(model: TrainedModel, images: Any, *, labels: Any = None, threshol
     Raise it for drawings so simple that different ones look alike.
     """
     if model.spec.kind != "image":
-        raise ValueError("duplicates compares pictures; this model was trained on vectors.")
+        raise ValueError("duplicates compares pictures; this model was trained on other data.")
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold={threshold} must lie in (0, 1].")
     values = model_values(model, images)

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
-
 from gargalo import checkpoint
 from gargalo.checkpoint import TrainedModel
 from gargalo.data import open_like
-from gargalo.data.batches import Feed
-from gargalo.distributions import Codes
 from gargalo.verbs.about import evaluate
 
 LIMIT = 1_000  # examples that are looked at
@@ -36,7 +32,9 @@ def diagnose(model: TrainedModel, data: str | None = None) -> list[Finding]:
     verdict, _, advice = figures["verdict"].partition(". ")
     bad = "BROKEN" in verdict or "LOSES" in verdict
     found = [Finding("error" if bad else "fine", verdict.rstrip(".") + ".", advice)]
-    found += [*_training(model), *_examples(model, name)]
+    found += [*_training(model), *_pixels(model, name)]
+    if "used" in figures:
+        found.append(_codes(figures["used"], figures["n"]))
     return sorted(found, key=lambda finding: ("error", "warning", "fine").index(finding.severity))
 
 
@@ -68,21 +66,18 @@ def _critic(now: float, best: float) -> Finding:
     return Finding("fine", f"The critic learned: {best:.1%} right at its best, {now:.1%} at the end.")
 
 
-def _examples(model: TrainedModel, name: str) -> list[Finding]:
+def _pixels(model: TrainedModel, name: str) -> list[Finding]:
     source = open_like(name, model.spec)
-    feed = Feed(source, source.indices("validation")[:LIMIT], 250, model.corruption)
-    found: list[Finding] = []
-    with torch.no_grad():
-        batches = list(feed.in_order())
-        posteriors = [model.net.encode(batch.input, batch.condition) for batch in batches]
-    highest = max(float(batch.target.max()) for batch in batches)
-    if model.spec.is_pixels and highest < DIM:
-        advice = "Were the pixels divided by 255 twice? Give uint8, or floats from 0 to 1."
-        found.append(Finding("error", f"No pixel is brighter than {highest:.4f} of 1.", advice))
-    indices = [posterior.indices.flatten() for posterior in posteriors if isinstance(posterior, Codes)]
-    if indices:
-        share = len(torch.cat(indices).unique()) / max(p.num_codes for p in posteriors if isinstance(p, Codes))
-        text = f"{share:.0%} of the codes are used by {len(feed.index):,} examples."
-        advice = "" if share >= USED else "Take a smaller --num-codes, or train longer."
-        found.append(Finding("fine" if share >= USED else "warning", text, advice))
-    return found
+    rows = source.gather(source.indices("validation")[:LIMIT]).target
+    highest = float(model.spec.scaled(rows).max())
+    if not model.spec.is_pixels or highest >= DIM:
+        return []
+    advice = "Were the pixels divided by 255 twice? Give uint8, or floats from 0 to 1."
+    return [Finding("error", f"No pixel is brighter than {highest:.4f} of 1.", advice)]
+
+
+def _codes(used: float, examples: int) -> Finding:
+    text = f"{used:.0%} of the codes are used by {examples:,} examples."
+    if used >= USED:
+        return Finding("fine", text)
+    return Finding("warning", text, "Take a smaller --num-codes, or train longer.")

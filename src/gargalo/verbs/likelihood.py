@@ -23,9 +23,9 @@ def log_likelihood(
 ) -> np.ndarray:
     """A lower bound of log p(x) of each row in nats, ``[N]``: the importance-weighted one (Burda et al. 2016).
 
-    Of vectors it is a density in their own units. Where the code is a point there is no bound, and log p(x|z) stands
-    for it. Every row meets the same noise, and the same corruption where the model was trained with one, so that it
-    does not depend on its neighbors.
+    Of vectors and series it is a density in their own units. Where the code is a point there is no bound, and
+    log p(x|z) stands for it. Every row meets the same noise, and the same corruption where the model was trained with
+    one, so that it does not depend on its neighbors.
     """
     x = model_values(model, images)
     condition = labels_for(model, labels, len(x))
@@ -39,6 +39,6 @@ def log_likelihood(
         batch = Batch(a, b, c)
         return -model.net(batch).nll if point else -bounds_of(model.net, batch, samples, noise=noise)[1]
 
-    scale = np.broadcast_to(model.spec.scale, model.spec.shape) if model.spec.kind == "vector" else 1.0
+    scale = np.broadcast_to(model.spec.scale, model.spec.shape) if model.spec.kind != "image" else 1.0
     volume = float(np.log(scale).sum())
     return as_array(in_batches(bound, inputs, x, condition, sizes=ROWS).double() - volume)

@@ -46,7 +46,7 @@ def score(model: TrainedModel, images: Any, *, labels: Any = None, seed: int = 0
     known = normality.of(model)
 
     def ask(a: Tensor, b: Tensor, c: Tensor | None) -> Tensor:
-        return known.answers(model.net, Batch(a, b, c))
+        return known.answers(model, Batch(a, b, c))
 
     answers = in_batches(ask, *_pairs(model, images, labels, seed))
     reasons = tuple(QUESTIONS[number] for number in answers.argmax(1).tolist())
@@ -54,7 +54,7 @@ def score(model: TrainedModel, images: Any, *, labels: Any = None, seed: int = 0
 
 
 def heat_map(model: TrainedModel, images: Any, *, labels: Any = None, seed: int = 0) -> np.ndarray:
-    """Where examples are strange: ``[N, H, W]`` of pictures, ``[N, D]`` of vectors.
+    """Where examples are strange: ``[N, H, W]`` of pictures, else ``[N, *shape]``.
 
     What the model cannot explain at each place, in standard deviations of what held-out examples leave there.
     """
@@ -82,7 +82,7 @@ def warn_if_unlike(model: TrainedModel, inputs: Tensor, condition: Tensor | None
     rows = torch.linspace(0, len(inputs) - 1, min(LOOKED_AT, len(inputs))).long()
     batch = Batch(inputs[rows], inputs[rows], None if condition is None else condition[rows])
     known = Normality(**model.normality)
-    p = known.p_values(known.answers(model.net, batch, QUICK))
+    p = known.p_values(known.answers(model, batch, QUICK))
     share = float(known.outside(p).float().mean())
     by_chance = torch.special.gammaincc(torch.tensor(float(len(p))), -p.log().sum())
     if share >= SHARE and by_chance < CHANCE:

@@ -1,7 +1,8 @@
 """Corruptions make the task: a rule for the input from the target, fresh at every draw.
 
-They work on the model's values, pixels in [0, 1], a whole batch at a time: ``[N, C, H, W]`` in, input out. All chance
-comes from the generator that is given. Each says whether it cuts its result to [0, 1].
+They work on the model's values, a whole batch at a time: pixels in [0, 1] ``[N, C, H, W]``, vectors ``[N, D]``, series
+``[N, T, C]``, tokens ``[N, T]`` in, input out. All chance comes from the generator that is given. Each says whether it
+cuts its result to [0, 1].
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from gargalo.data.corruptions import compression, holes, noise, optics
 from gargalo.registry import corruption
+from gargalo.spec import DataSpec
 
 __all__ = ["compression", "corrupted_shape", "holes", "noise", "optics"]  # imported so that their names register
 
@@ -22,6 +24,7 @@ def none(target: Tensor, generator: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def corrupted_shape(rule: str, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of an input whose target has ``shape``."""
-    return tuple(corruption.select(rule)(torch.zeros(1, *shape), torch.Generator()).shape[1:])
+def corrupted_shape(rule: str, spec: DataSpec) -> tuple[int, ...]:
+    """The shape of an input. ValueError for a rule that does not suit such data."""
+    nothing = spec.scaled(torch.zeros(1, *spec.input_shape))
+    return tuple(corruption.select(rule)(nothing, torch.Generator()).shape[1:])

@@ -18,15 +18,16 @@ BLOCKS, STROKES, JOINTS = 4, 3, 4  # in a picture; straight pieces of a stroke
 
 @corruption
 def patches(target: Tensor, generator: torch.Generator | None, *, share: float = 0.6, size: int = 4) -> Tensor:
-    """Hides about a ``share`` of each picture's squares of ``size`` pixels, or of a vector's entries: they are 0."""
+    """Hides about a ``share`` of each picture's squares of ``size`` pixels, of a series' runs of as many steps, or of a
+    vector's entries or single tokens: they are 0."""
     if not 0 <= share < 1 or size < 1:
         raise ValueError(f"patches: share={share} must lie in [0, 1) and size={size} be at least 1.")
-    picture = target.dim() == 4
-    shape = (len(target), 1, *(-(-side // size) for side in target.shape[-2:])) if picture else target.shape
-    hidden = torch.rand(shape, generator=generator, device=target.device) < share
-    if picture:
-        hidden = hidden.repeat_interleave(size, 2).repeat_interleave(size, 3)
-        hidden = hidden[..., : target.shape[2], : target.shape[3]]
+    shape = target.shape[1:]
+    block = {3: (shape[0], size, size), 2: (size, shape[-1])}.get(len(shape), (1,))
+    grid = [-(-side // length) for side, length in zip(shape, block, strict=True)]
+    hidden = torch.rand(len(target), *grid, generator=generator, device=target.device) < share
+    for axis, length in enumerate(block, start=1):
+        hidden = hidden.repeat_interleave(length, axis).narrow(axis, 0, shape[axis - 1])
     return target.masked_fill(hidden, 0)
 
 

@@ -20,16 +20,18 @@ def noise(
     told: float = 0.0,
     clip: bool = True,
 ) -> Tensor:
-    """Adds Gaussian noise; clip cuts the result to [0, 1], the same in training and in use.
+    """Adds Gaussian noise; clip cuts pixels to [0, 1], the same in training and in use.
 
     ``std`` is a number or a range such as ``0-0.2``, from which every picture, or every channel of it, draws its own.
     With ``told``, a channel is added to the picture (``per_channel``, one for each) that says the std, to such a share
     of the pictures; to the others it says 0, which means that they have to see for themselves.
     """
+    if not target.is_floating_point():
+        raise ValueError("noise adds to amounts; these data are tokens. Take patches, which hides some of them.")
     levels = target.shape[1] if per_channel else 1
     level = drawn("noise: std", std, target, generator, levels)
     noisy = target + mean + level * torch.randn(target.shape, generator=generator, device=target.device)
-    noisy = noisy.clamp(0, 1) if clip else noisy
+    noisy = noisy.clamp(0, 1) if clip and target.dim() == 4 else noisy
     if not told:
         return noisy
     if not 0 < told <= 1 or target.dim() != 4:

@@ -1,0 +1,122 @@
+"""From ticks to steps of any note value in any metre, and how far a performance is from them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import gcd
+
+import numpy as np
+import numpy.typing as npt
+
+from gargalo.data.music.song import LENGTH, PITCH, START, VELOCITY, Metre, Song, Track, sorted_notes
+from gargalo.errors import DataError
+
+WARN_ABOVE, REFUSE_ABOVE = 0.12, 0.2  # steps on average; chance alone gives .25
+MAX_STEPS = 1 << 20  # of one song
+DEFAULT_VELOCITY = 80
+
+
+def to_steps(song: Song, ticks: npt.NDArray[np.int64], unit: int = 16) -> npt.NDArray[np.float64]:
+    """Ticks in steps of 1/``unit`` notes, not rounded."""
+    return ticks.astype(np.float64) * (unit / (4 * song.division))
+
+
+def to_ticks(song: Song, steps: npt.NDArray[np.floating | np.integer], unit: int = 16) -> npt.NDArray[np.int64]:
+    """The ticks nearest to ``steps``."""
+    return np.rint(steps * (4 * song.division / unit)).astype(np.int64)
+
+
+def grid_error(song: Song, track: Track, unit: int = 16) -> float:
+    """The mean distance of the track's onsets from the grid, in steps: 0 for a score, .25 for no relation at all."""
+    return _error(to_steps(song, track.notes[:, START], unit))
+
+
+def _error(steps: npt.NDArray[np.float64]) -> float:
+    return float(np.abs(steps - np.rint(steps)).mean()) if len(steps) else 0.0
+
+
+def lateness(song: Song, track: Track, unit: int = 16) -> int:
+    """By how many ticks a performance is late as a whole, up to half a step either way; 0 where it is on the grid.
+
+    Who plays to a click that began before the file did is late everywhere by the same: not off the grid.
+    """
+    steps = to_steps(song, track.notes[:, START], unit)
+    phase = float(np.angle(np.exp(2j * np.pi * steps).mean()) / (2 * np.pi)) if len(steps) else 0.0
+    if _error(steps) <= WARN_ABOVE or _error(steps - phase) > _error(steps) / 2:
+        return 0
+    return int(to_ticks(song, np.array([phase]), unit)[0])
+
+
+def moved(song: Song, ticks: int) -> Song:
+    """All notes earlier by so many ticks; later where negative. Bar lines and tempo stay."""
+    shift = np.array([ticks, 0, 0, 0])
+    return replace(song, tracks=tuple(replace(track, notes=track.notes - shift) for track in song.tracks))
+
+
+def check_grid(song: Song, track: Track, unit: int = 16, force: bool = False) -> float:
+    """The `grid_error`. DataError where the track was not played to its file's beat, unless ``force``.
+
+    Take away the `lateness` first.
+    """
+    error = grid_error(song, track, unit)
+    if error > REFUSE_ABOVE and not force:
+        raise DataError(
+            f"{song.name}: its notes are {error:.2f} steps of 1/{unit} off the grid on average (chance: .25), as of a "
+            "performance beside the beat that the file counts. Set the tempo in a sequencer, try a finer unit, or "
+            "force it."
+        )
+    return error
+
+
+def quantized(song: Song, track: Track, unit: int = 16) -> npt.NDArray[np.int64]:
+    """Notes ``[N, 4]``: first step, step after the last, pitch, velocity; every note lasts a step at least."""
+    starts = np.rint(to_steps(song, track.notes[:, START], unit)).astype(np.int64)
+    ends = np.rint(to_steps(song, track.notes[:, START] + track.notes[:, LENGTH], unit)).astype(np.int64)
+    return np.stack([starts, np.maximum(ends, starts + 1), track.notes[:, PITCH], track.notes[:, VELOCITY]], 1)
+
+
+def steps_a_bar(metre: Metre, unit: int = 16) -> float:
+    """How many steps of 1/``unit`` a bar has; no whole number where the grid is too coarse for the metre."""
+    return metre.beats * unit / metre.unit
+
+
+def bar_starts(song: Song, unit: int = 16) -> npt.NDArray[np.int64]:
+    """The steps at which bars begin, through all changes of metre, up to the end of the song.
+
+    DataError where a bar is no whole number of steps, saying which unit would do, and for songs without end.
+    """
+    end = int(np.ceil(to_steps(song, np.array([song.end]), unit)[0]))
+    if end > MAX_STEPS:
+        raise DataError(f"{song.name}: it has {end:,} steps of 1/{unit}, more than {MAX_STEPS:,}.")
+    starts: list[npt.NDArray[np.int64]] = []
+    for metre, following in zip(song.metres, (*song.metres[1:], None), strict=True):
+        width = steps_a_bar(metre, unit)
+        if width != int(width):
+            finer = unit * metre.unit // gcd(unit, metre.unit)
+            raise DataError(f"{song.name}: a bar of {metre} is no whole number of 1/{unit} notes. Use unit={finer}.")
+        first = int(np.rint(to_steps(song, np.array([metre.tick]), unit)[0]))
+        last = end if following is None else int(np.rint(to_steps(song, np.array([following.tick]), unit)[0]))
+        starts.append(np.arange(first, max(last, first), int(width)))
+    return np.concatenate(starts)
+
+
+def with_notes(song: Song, number: int, notes: npt.NDArray[np.int64], unit: int = 16) -> Song:
+    """The song with other notes, ``[N, 3]`` or ``[N, 4]`` on the grid, in one track; all else stays.
+
+    Where no velocities are given, a note is as loud as the nearest of the track's own.
+    """
+    track = song.tracks[number]
+    starts, ends = to_ticks(song, notes[:, 0], unit), to_ticks(song, notes[:, 1], unit)
+    velocities = _velocities_at(track.notes, starts) if notes.shape[1] == 3 else notes[:, 3]
+    again = replace(track, notes=sorted_notes(np.stack([starts, ends - starts, notes[:, 2], velocities], 1)))
+    return replace(song, tracks=(*song.tracks[:number], again, *song.tracks[number + 1 :]))
+
+
+def _velocities_at(own: npt.NDArray[np.int64], starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """How loud the notes nearest to ``starts`` are; ``DEFAULT_VELOCITY`` where there are none."""
+    if not len(own):
+        return np.full(len(starts), DEFAULT_VELOCITY)
+    after = np.searchsorted(own[:, START], starts).clip(max=len(own) - 1)
+    before = (after - 1).clip(min=0)
+    earlier = np.abs(own[before, START] - starts) < np.abs(own[after, START] - starts)
+    return own[np.where(earlier, before, after), VELOCITY]

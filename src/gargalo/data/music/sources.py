@@ -1,0 +1,248 @@
+"""Music as data: windows of melodies and of drum parts out of files, folders, .zip files and books of tunes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from importlib.metadata import version
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from gargalo.data import cache
+from gargalo.data.listing import Item, listing
+from gargalo.data.music import windows
+from gargalo.data.music.files import SUFFIXES, read_music
+from gargalo.data.music.grid import WARN_ABOVE, check_grid, lateness, moved, steps_a_bar
+from gargalo.data.music.song import Song
+from gargalo.data.music.vocabulary import DRUMS, VOCABULARY
+from gargalo.data.source import Skipped, Source
+from gargalo.errors import DataError, check_range
+from gargalo.registry import source
+from gargalo.spec import DataSpec
+
+Metres = Literal["fitting", "all"]
+VERSION = 1  # of the rules by which files become windows: a new number makes what is kept stale
+MAX_LENGTH = 1024  # steps of a window
+
+
+class Form(NamedTuple):
+    """What a window is: so many bars of so many steps of 1/``unit``."""
+
+    bars: int
+    steps: int
+    unit: int
+    metres: Metres
+    force: bool
+
+    @property
+    def length(self) -> int:
+        return self.bars * self.steps
+
+
+class Cut(NamedTuple):
+    """A tune's windows ``[N, ...]``, the bars (from 1) at which they begin, its grams, and its distance to the grid
+    where that is lost."""
+
+    windows: npt.NDArray[np.uint8]
+    bars: npt.NDArray[np.int64]
+    grams: npt.NDArray[np.uint64]
+    error: float = 0.0
+
+
+@source
+def melodies(
+    *, path: str, bars: int = 2, steps: int = 16, unit: int = 16, metres: Metres = "all", force: bool = False
+) -> Source:
+    """Melodies in .mid, .rmi and .abc files, folders or .zip files of them (``a+b``), in windows of some bars.
+
+    A window is ``bars`` times ``steps`` steps of 1/``unit`` notes from a bar line on, as tokens (see `vocabulary`).
+    With ``metres=fitting`` tunes in which these are not whole bars are left out, with the reason. ``force`` takes
+    performances that are off the grid. Every window is there once; variants of a tune are on one side of the split.
+
+    Raises DataError where there are no files of music, or none that can be used.
+    """
+    form = _form(bars, steps, unit, metres, force)
+    spec = DataSpec("sequence", (form.length,), likelihood="categorical", vocabulary=VOCABULARY)
+    return _source("melodies", path, form, spec, melody_cut)
+
+
+@source
+def tunes(*, bars: int = 2, steps: int = 16) -> Source:
+    """Melodies of twenty old tunes in the public domain, which come with this package; no download."""
+    with as_file(files("gargalo") / "assets" / "tunes.abc") as path:
+        return replace(melodies(path=str(path), bars=bars, steps=steps), name="tunes")
+
+
+@source
+def drums(*, path: str, bars: int = 2, steps: int = 16, unit: int = 16, metres: Metres = "all") -> Source:
+    """Drum parts in such files, as for `melodies`: a step is nine bits, kick to ride (see `vocabulary.DRUMS`).
+
+    Performances are taken however far off the grid: how far is kept apart, as their timing.
+    """
+    form = _form(bars, steps, unit, metres, force=True)
+    return _source("drums", path, form, DataSpec("sequence", (form.length, len(DRUMS)), scale=(1.0,)), drum_cut)
+
+
+def like(path: str, spec: DataSpec) -> Source:
+    """Windows as long as those that a model was trained on, melodies or drums. DataError where it takes neither."""
+    if spec.vocabulary == VOCABULARY and len(spec.shape) == 1:
+        return melodies(path=path, bars=1, steps=spec.shape[0])
+    if spec.shape[1:] == (len(DRUMS),):
+        return drums(path=path, bars=1, steps=spec.shape[0])
+    raise DataError(f"{path} is music; this model was trained on sequences of shape {spec.shape}.")
+
+
+def drum_cut(song: Song, form: Form) -> Cut:
+    """DataError where a song has no window of this form, saying why."""
+    part, lines = windows.song_drums(song, form.unit)
+    starts = _starts(song, lines, len(part.bits), form)
+    found = part.bits[starts[:, None] + np.arange(form.length)]
+    kept = np.flatnonzero(found.any((1, 2)))
+    return Cut(found[kept], 1 + np.searchsorted(lines, starts[kept]), windows.beats(part.bits))
+
+
+def melody_cut(song: Song, form: Form) -> Cut:
+    """DataError where a tune has no window of this form, saying why."""
+    number = windows.melody_track(song)
+    song = moved(song, lateness(song, song.tracks[number], form.unit))
+    error = check_grid(song, song.tracks[number], form.unit, form.force)
+    tokens, lines = windows.song_melody(song, form.unit)
+    starts = _starts(song, lines, len(tokens), form)
+    found = windows.cut(tokens, starts, form.length)
+    kept = windows.sounding(found)
+    return Cut(found[kept], 1 + np.searchsorted(lines, starts[kept]), windows.grams(tokens), error)
+
+
+def _starts(song: Song, lines: windows.Starts, length: int, form: Form) -> windows.Starts:
+    """Where windows begin. DataError where none does."""
+    if form.metres == "all":
+        starts = lines[lines + form.length <= length]
+    else:
+        starts = windows.fitting(lines, length, form.steps, form.bars)
+    if not len(starts):
+        raise DataError(_misfit(song, length, form))
+    return starts
+
+
+def _misfit(song: Song, length: int, form: Form) -> str:
+    if length < form.length:
+        return f"{song.name}: it has {length} steps, a window {form.length}. Use fewer bars."
+    metre = song.metres[0]
+    width = int(steps_a_bar(metre, form.unit))
+    return f"{song.name}: it is in {metre}, {width} steps a bar, not {form.steps}. Use steps={width}, or metres=all."
+
+
+def _form(bars: int, steps: int, unit: int, metres: Metres, force: bool) -> Form:
+    check_range("bars", bars, 1, 256)
+    check_range("steps", steps, 1, MAX_LENGTH)
+    check_range("bars times steps", bars * steps, 2, MAX_LENGTH)
+    check_range("unit", unit, 1, 128)
+    if metres == "all":  # then only the product matters, and what is kept serves all that have the same
+        bars, steps = 1, bars * steps
+    return Form(bars, steps, unit, metres, force)
+
+
+def _source(kind: str, path: str, form: Form, spec: DataSpec, cutter: Callable[[Song, Form], Cut]) -> Source:
+    with ExitStack() as stack:
+        items = [item for place in _places(path) for item in _items(place, stack)]
+        if not items:
+            raise DataError(f"{path} holds no music ({', '.join(sorted(SUFFIXES))}).")
+        stamps = [[item.name, *item.stamp] for item in items]
+        places = [str(place.resolve()) for place in _places(path)]
+        key = cache.key_of(kind, VERSION, version("symusic"), form, places, stamps)
+        entry = cache.load(key) or _collect(key, path, form, spec, items, cutter)
+    facts = entry.facts
+    names = tuple(f"{facts['tunes'][tune]}, bar {bar}" for tune, bar in facts["rows"])
+    if facts["loose"]:
+        warnings.warn(
+            f"{facts['loose']:,} of {len(facts['tunes']):,} tunes are more than {WARN_ABOVE} steps off the grid.",
+            stacklevel=4,
+        )
+    related = torch.tensor(facts["clusters"])[torch.tensor([tune for tune, _ in facts["rows"]])]
+    skipped = tuple(Skipped(name, reason) for name, reason in facts["skipped"])
+    return Source(path, spec, entry.values, clusters=related, names=names, skipped=skipped, release=entry.release)
+
+
+def files_of_music(path: str) -> int:
+    """How many there are at ``path``, those in .zip files counted; 0 for a file of something else."""
+    place = Path(path).expanduser()
+    if not place.is_dir() and place.suffix.lower() not in SUFFIXES | {".zip"}:
+        return 0
+    with ExitStack() as stack:
+        return len(_items(place, stack))
+
+
+def _places(path: str) -> list[Path]:
+    """The folders of ``a+b``; a path that exists as it stands is itself."""
+    whole = Path(path).expanduser()
+    return [whole] if whole.exists() else [Path(part).expanduser() for part in path.split("+")]
+
+
+def _items(place: Path, stack: ExitStack) -> list[Item]:
+    """Files of music at ``place``, and in the .zip files there."""
+    if place.is_file() and place.suffix.lower() in SUFFIXES:
+        info = place.stat()
+        return [Item(place.name, (info.st_size, info.st_mtime_ns), lambda: place)]
+    found = listing(place, SUFFIXES, stack)
+    archives = listing(place, frozenset((".zip",)), stack) if place.is_dir() else []
+    return found + [
+        item._replace(name=f"{archive.name}/{item.name}")
+        for archive in archives
+        for item in listing(Path(place, archive.name), SUFFIXES, stack)
+    ]
+
+
+def _collect(
+    key: str, path: str, form: Form, spec: DataSpec, items: list[Item], cutter: Callable[[Song, Form], Cut]
+) -> cache.Entry:
+    """Read, cut and store all tunes; those that cannot be used are left out and named in the facts."""
+    facts: dict[str, Any] = {"tunes": [], "rows": [], "skipped": [], "clusters": [], "loose": 0, "copies": 0}
+    entry = cache.store(key, spec.shape, _rows(form, items, cutter, facts), facts)
+    if not len(entry.values):
+        first = "; ".join(f"{name}: {reason}" for name, reason in facts["skipped"][:3])
+        raise DataError(f"No music in {path} can be used: {first}")
+    return entry
+
+
+def _rows(
+    form: Form, items: list[Item], cutter: Callable[[Song, Form], Cut], facts: dict[str, Any]
+) -> Iterator[npt.NDArray[np.uint8]]:
+    """Windows in order, each once; fills ``facts``."""
+    seen: set[bytes] = set()
+    grams: list[npt.NDArray[np.uint64]] = []
+    for item in items:
+        for name, song in _songs(item, facts["skipped"]):
+            try:
+                cut = cutter(song, form)
+            except DataError as error:
+                facts["skipped"].append((name, str(error).removeprefix(f"{song.name}: ")))
+                continue
+            facts["loose"] += cut.error > WARN_ABOVE
+            facts["tunes"].append(name)
+            grams.append(cut.grams)
+            for window, bar in zip(cut.windows, cut.bars.tolist(), strict=True):
+                content = window.tobytes()
+                facts["copies"] += content in seen
+                if content not in seen:
+                    seen.add(content)
+                    facts["rows"].append((len(grams) - 1, bar))
+                    yield window
+    facts["clusters"] = windows.clusters(grams).tolist()
+
+
+def _songs(item: Item, skipped: list[tuple[str, str]]) -> Iterator[tuple[str, Song]]:
+    """The songs of a file, named after it, and after their number and title where a book has several."""
+    try:
+        found = read_music(item.read(), item.name)
+    except DataError as error:
+        skipped.append((item.name, str(error).removeprefix(f"{item.name}: ")))
+        return
+    for number, song in enumerate(found, 1):
+        yield (f"{item.name}#{number} {song.name}" if len(found) > 1 else item.name), song

@@ -1,0 +1,320 @@
+"""Files of music to windows of tokens: against tunes written out by hand, and files as strangers make them."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gargalo.data import open_like, open_source
+from gargalo.data.music import files, grid, notation, windows
+from gargalo.data.music.song import Key, Metre, Song, Tempo, Track, sorted_notes
+from gargalo.data.music.vocabulary import (
+    HOLD,
+    OFF,
+    chord_name,
+    chord_number,
+    chord_of,
+    drum_hits,
+    drum_part,
+    melody_notes,
+    melody_tokens,
+)
+from gargalo.errors import DataError
+from gargalo.registry import augmentation
+
+SCALE = "X:1\nT:Scale\nM:4/4\nL:1/8\nK:C\nCDEF GABc|c2 z2 C4|\n"
+
+
+def song(notes, division=480, **other):
+    track = Track("lead", 5, False, sorted_notes(notes))
+    return Song("made", division, (track,), **other)
+
+
+def midi(track, division=b"\x01\xe0", kind=1):
+    head = b"MThd\0\0\0\6" + bytes([0, kind, 0, 1]) + division
+    return head + b"MTrk" + len(track).to_bytes(4, "big") + track
+
+
+NOTE = b"\0\x90\x3c\x40\x60\x80\x3c\0\0\xff\x2f\0"
+
+
+def token(pitch):
+    return pitch - 21 + 2
+
+
+def test_tokens_say_what_begins_ends_and_goes_on():
+    notes = np.array([[2, 4, 60, 80], [4, 8, 60, 80], [10, 12, 62, 80]])
+    tokens = melody_tokens(notes, 12)
+    c, d = token(60), token(62)
+    assert tokens.tolist() == [OFF, HOLD, c, HOLD, c, HOLD, HOLD, HOLD, OFF, HOLD, d, HOLD]
+    assert melody_notes(tokens).tolist() == notes[:, :3].tolist()
+
+
+def test_a_tune_cut_and_joined_is_the_same_tune():
+    rng = np.random.default_rng(0)
+    starts = np.flatnonzero(rng.random(200) < 0.4)
+    ends = np.minimum(starts + rng.integers(1, 9, len(starts)), np.append(starts[1:], 200))
+    notes = np.stack([starts, ends, rng.integers(21, 109, len(starts)), np.full(len(starts), 80)], 1)
+    tokens = melody_tokens(notes, 208)
+    pieces = windows.cut(tokens, np.arange(0, 208, 16), 16)
+    assert melody_notes(windows.join(pieces)).tolist() == notes[:, :3].tolist()
+
+
+def test_a_pickup_stands_before_the_first_bar_line():
+    tune = notation.read_book(b"X:1\nM:3/4\nL:1/4\nK:C\nC|DEF|G3|\n", "t")[0]
+    starts = grid.to_steps(tune, tune.tracks[0].notes[:, 0])
+    assert starts.tolist() == [8, 12, 16, 20, 24]
+    assert grid.bar_starts(tune).tolist() == [0, 12, 24]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("K:D\nFCc_B|Bf'", [66, 61, 73, 70, 71, 90]),  # the key's sharps; an accidental holds to the bar line
+        ("K:Gm\nB^BB=e,", [70, 71 + 1, 72, 64]),
+        ("K:Edor\n=c|cF", [72, 73, 66]),
+        ("K:C\n|:C|1D:|2E|]F", [60, 62, 60, 64, 65]),
+        ("K:C\n|:C:|:D:|", [60, 60, 62, 62]),
+        ("K:C\nC|1D:|2E||F:|", [60, 62, 60, 64, 65, 65]),  # the second ending is not what is repeated next
+        ("K:C\nC-C D", [60, 62]),
+        ('K:C\n"Am"A{gag}B!trill!c', [69, 71, 72]),
+        ("K:C\n[V:1]C[V:2]D\nV:2\nEE\nV:1\nF", [60, 65]),
+        ("K:C\nd:|\n", [74, 74]),  # a line of music that looks like a field
+    ],
+)
+def test_pitches_of_abc(text, expected):
+    tune = notation.read_book(f"X:1\nL:1/8\nM:4/4\n{text}\n".encode(), "t")[0]
+    assert tune.tracks[0].notes[:, 2].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("A>B A<B A2", [3, 1, 1, 3, 4]),
+        ("A/B//c3/2 z2 d", [1, 0.5, 3, 2]),
+        ("(3ABc d", [4 / 3, 4 / 3, 4 / 3, 2]),
+        ("[L:1/4]A [ceg]2", [4, 8, 8, 8]),
+        ("Z A4", [8]),
+    ],
+)
+def test_lengths_of_abc_in_sixteenths(text, expected):
+    tune = notation.read_book(f"X:1\nL:1/8\nM:4/4\nK:C\n{text}|\n".encode(), "t")[0]
+    assert (tune.tracks[0].notes[:, 1] / 1260).tolist() == pytest.approx(expected)
+
+
+def test_every_tune_of_a_book_with_its_title_tempo_and_chords():
+    book = SCALE + "\nX:2\nT:Jig\nM:6/8\nQ:3/8=100\nK:G\n" + '"G"GBd "D7"dcA|\n'
+    first, second = notation.read_book(book.replace("\n", "\r\n").encode(), "book.abc")
+    assert (first.name, second.name) == ("Scale", "Jig")
+    assert second.metres == (Metre(0, 6, 8),)
+    assert second.tempos[0].quarters_a_minute == pytest.approx(150)
+    assert [chord_name(chord_number(symbol)) for _, symbol in second.chords] == ["G", "D7"]
+    assert second.keys == (Key(0, 1, False),)
+
+
+def test_a_written_song_comes_back_equal(tmp_path):
+    rng = np.random.default_rng(1)
+    starts = np.arange(0, 480 * 288, 240)  # three minutes of quarters at 96 a minute
+    notes = np.stack([starts, np.full(len(starts), 200), rng.integers(60, 80, len(starts))], 1)
+    loud = rng.integers(1, 128, (len(starts), 1))
+    lead = Track("Fiddle", 40, False, np.hstack([notes, loud]))
+    drums = Track("Kit", 0, True, np.hstack([notes[::2, :2], np.full((len(starts[::2]), 1), 36), loud[::2]]))
+    made = Song(
+        "six", 480, (lead, drums), (Tempo(0, 625_000), Tempo(480 * 100, 500_000)),
+        (Metre(0, 6, 8), Metre(480 * 144, 3, 4)), (Key(0, -1, True),),
+    )  # fmt: skip
+    files.write_midi(made, tmp_path / "six.mid")
+    (back,) = files.read_music(tmp_path / "six.mid")
+    assert (tmp_path / "six.mid").read_bytes()[8:10] == b"\0\1"
+    assert (back.tempos, back.metres, back.keys, back.division) == (made.tempos, made.metres, made.keys, 480)
+    for given, found in zip(made.tracks, back.tracks, strict=True):
+        assert (found.name, found.program, found.drums) == (given.name, given.program, given.drums)
+        assert found.notes.tolist() == given.notes.tolist()
+
+
+def test_another_melody_keeps_velocities_program_and_the_rest():
+    made = song([[0, 240, 60, 30], [480, 240, 62, 90]], tempos=(Tempo(0, 625_000),), metres=(Metre(0, 6, 8),))
+    other = grid.with_notes(made, 0, np.array([[0, 2, 65], [3, 5, 67]]))
+    assert other.tracks[0].notes.tolist() == [[0, 240, 65, 30], [360, 240, 67, 90]]
+    assert (other.tempos, other.metres, other.tracks[0].program) == (made.tempos, made.metres, 5)
+
+
+def test_bars_through_changes_of_metre():
+    made = song([[0, 480 * 13, 60, 80]], metres=(Metre(0, 3, 4), Metre(480 * 6, 7, 8)))
+    assert grid.bar_starts(made).tolist() == [0, 12, 24, 38]
+    assert grid.bar_starts(made, unit=24).tolist()[:3] == [0, 18, 36]
+    with pytest.raises(DataError, match="unit=8"):
+        grid.bar_starts(made, unit=4)
+
+
+def test_the_distance_to_the_grid_is_measured_and_a_late_start_is_no_distance():
+    starts = np.arange(0, 12_000, 120)
+    rng = np.random.default_rng(2)
+    loose = song(np.stack([starts + rng.integers(0, 120, 100), starts * 0 + 60, starts * 0 + 60, starts * 0 + 9], 1))
+    late = song(np.stack([starts + 40, starts * 0 + 60, starts * 0 + 60, starts * 0 + 9], 1))
+    assert grid.grid_error(loose, loose.tracks[0]) == pytest.approx(0.25, abs=0.03)
+    with pytest.raises(DataError, match="off the grid"):
+        grid.check_grid(loose, loose.tracks[0])
+    assert grid.check_grid(loose, loose.tracks[0], force=True) > 0.2
+    assert grid.lateness(loose, loose.tracks[0]) == 0
+    assert grid.lateness(late, late.tracks[0]) == 40
+    assert grid.grid_error(grid.moved(late, 40), grid.moved(late, 40).tracks[0]) == 0
+
+
+BAD = {
+    "a.mid": (b"", "empty"),
+    "b.mid": (b"GIF89a" * 9, "not a MIDI file"),
+    "c.mid": (midi(NOTE)[:-5], "cut short"),
+    "d.mid": (midi(NOTE)[:12], "cut short"),
+    "e.mid": (midi(NOTE, b"\0\0"), "0 ticks"),
+    "f.mid": (midi(NOTE, b"\xe7\x28"), "SMPTE"),
+    "g.mid": (midi(b"\0\xff\x2f\0"), "no notes"),
+    "h.mid": (midi(b"\xff\xff\xff\x7f\x90\x3c\x40\x60\x80\x3c\0\0\xff\x2f\0"), "longer"),
+    "i.mid": (midi(b"\0\xff\x58\x04\0\2\x18\x08" + NOTE), "metre of 0/4"),
+    "j.mid": (midi(b"\0\x3c\x40" + NOTE), "damaged"),
+    "k.rmi": (b"RIFF\0\0\0\0WAVEfmt ", "no MIDI"),
+    "l.rmi": (b"RIFF\0\0\0\0RMID", "missing"),
+    "m.abc": (b"no tune at all", "no tune"),
+    "n.abc": (b"X:1\nK:C\nz4|\n", "no notes"),
+    "o.abc": (b"X:1\nK:C\n" + b'{["(!:^+' * 40_000, "characters"),
+    "p.mid": (midi(b"\0\x99\x24\x40\x60\x89\x24\0\0\xff\x2f\0"), "drums only"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_files_are_refused_by_name_and_reason(name, tmp_path):
+    content, reason = BAD[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=reason) as caught:
+        open_source(str(tmp_path / name))
+    assert Path(name).stem in str(caught.value)
+
+
+def test_in_a_folder_bad_files_are_skipped_and_listed(tmp_path):
+    for name, (content, _) in BAD.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "scale.abc").write_text(SCALE)
+    found = open_source(str(tmp_path))
+    assert found.names == ("scale.abc, bar 1",)
+    assert [skipped.name for skipped in found.skipped] == list(BAD)
+    assert all(skipped.reason.count(BAD[skipped.name][1]) for skipped in found.skipped)
+
+
+def test_windows_of_a_tune():
+    c = [token(p) for p in (60, 62, 64, 65, 67, 69, 71, 72)]
+    first = [t for pitch in c for t in (pitch, HOLD)]
+    second = [c[-1], HOLD, HOLD, HOLD, OFF, HOLD, HOLD, HOLD, c[0], *[HOLD] * 7]
+    tune = notation.read_book(SCALE.encode(), "scale.abc")[0]
+    tokens, bars = windows.song_melody(tune)
+    assert tokens.tolist() == first + second
+    assert bars.tolist() == [0, 16]
+    middle = windows.cut(tokens, np.array([18, 20, 22]), 4)
+    assert middle[:, 0].tolist() == [HOLD, OFF, OFF]  # a note goes on; it ends; silence goes on
+
+
+def test_a_riff_file_and_a_zip_of_files_are_unwrapped(tmp_path):
+    body = midi(b"".join(b"\0\x90\x3c\x40\x81\x70\x80\x3c\0" for _ in range(40)) + b"\0\xff\x2f\0")
+    wrapped = b"RIFF" + (12 + len(body)).to_bytes(4, "little") + b"RMIDdata" + len(body).to_bytes(4, "little") + body
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.writestr("a/wrapped.rmi", wrapped)
+        archive.writestr("a/tune.abc", SCALE)
+        archive.writestr("readme.txt", "x")
+    one, many = open_source(str(tmp_path / "all.zip")), open_source(f"melodies:path={tmp_path}")
+    assert [name.split(",")[0] for name in one.names] == ["a/tune.abc"] + ["a/wrapped.rmi"] * (len(one) - 1)
+    assert torch.equal(one.values, many.values)
+    both = open_source(f"melodies:path={tmp_path}+{tmp_path / 'all.zip'}")
+    assert torch.equal(both.values, one.values)  # every window once
+
+
+def test_metres_that_do_not_fit_are_left_out_only_when_asked(tmp_path):
+    (tmp_path / "jig.abc").write_text("X:1\nM:6/8\nK:G\n" + "GAB cde|" * 3 + "dcB AGF|" * 3 + "\n")
+    (tmp_path / "reel.abc").write_text("X:1\nM:2/4\nL:1/8\nK:G\n" + "GABc|dcBA|" * 3 + "\n")
+    everything, some = open_source(str(tmp_path)), open_source(f"{tmp_path}:metres=fitting")
+    assert {name.split(".")[0] for name in everything.names} == {"jig", "reel"}
+    assert {name.split(".")[0] for name in some.names} == {"reel"}
+    assert "steps=12" in some.skipped[0].reason
+    jigs = open_source(f"{tmp_path}:metres=fitting,steps=12")
+    assert jigs.spec.shape == (24,)
+    assert open_like(str(tmp_path), everything.spec).spec == everything.spec
+
+
+def test_variants_of_a_tune_lie_on_one_side_of_the_split(tmp_path):
+    rng = np.random.default_rng(3)
+    for number in range(30):
+        tune = rng.integers(60, 80, 64)
+        for variant in range(3):
+            pitches = tune + 2 * variant  # another key ...
+            pitches[rng.integers(0, 64, 2)] += 1  # ... and two other notes
+            notes = [[240 * place, 240, pitch, 80] for place, pitch in enumerate(pitches)]
+            files.write_midi(song(notes), tmp_path / f"{number}-{variant}.mid")
+    found = open_source(str(tmp_path))
+    sides = {part: {found.names[row].split("-")[0] for row in found.indices(part)} for part in ("train", "test")}
+    assert not sides["train"] & sides["test"]
+    shares = [len(found.indices(part)) / len(found) for part in ("train", "validation", "test")]
+    assert shares == pytest.approx([0.8, 0.1, 0.1], abs=0.04)
+    assert len(torch.unique(found.clusters)) == 30
+    again = replace(found, values=found.values.flip(0), clusters=found.clusters.flip(0))
+    assert torch.equal(again.indices("test"), (len(found) - 1 - found.indices("test")).flip(0))
+
+
+def test_the_tunes_that_come_along_fill_whole_bars():
+    book = Path(files.__file__).parents[2] / "assets" / "tunes.abc"
+    for tune in files.read_music(book):
+        notes, metre = tune.tracks[0].notes, tune.metres[0]
+        bar = 4 * tune.division * metre.beats // metre.unit
+        assert (notes[-1, 0] + notes[-1, 1] - notes[0, 0]) % bar == 0, tune.name
+    assert open_source("tunes").spec.shape == (32,)
+    assert len(open_source("tunes")) > 200
+
+
+def test_transposition_moves_a_melody_and_nothing_else():
+    tokens = open_source("tunes").values[:50].long()
+    moved = augmentation["transpose"](tokens, torch.Generator().manual_seed(0), most=6)
+    pitched = tokens >= 2
+    shift = torch.where(pitched, moved - tokens, 99)
+    assert torch.equal(moved[~pitched], tokens[~pitched])
+    assert all(len(set(row[row < 99].tolist())) == 1 for row in shift)
+    assert set(shift[shift < 99].tolist()) == set(range(-6, 7))
+    edge = torch.tensor([[2, 0, 89]])
+    assert torch.equal(augmentation["transpose"](edge, torch.Generator(), most=6), edge)
+    with pytest.raises(ValueError, match="melodies"):
+        augmentation["transpose"](torch.zeros(2, 3, 4), torch.Generator())
+
+
+def test_drums_keep_velocity_and_timing_beside_the_bits():
+    steps, pitches, loud = np.array([0.2, 3.9, 4.1, 7.0]), np.array([36, 38, 40, 70]), np.array([100, 20, 30, 5])
+    part = drum_part(steps, pitches, loud, 8)
+    assert np.argwhere(part.bits).tolist() == [[0, 0], [4, 1], [7, 2]]
+    assert part.velocity[4, 1] == 30  # the louder of the two
+    np.testing.assert_allclose(drum_hits(part), [[0.2, 36, 100], [4.1, 38, 30], [7, 42, 5]], atol=1e-6)
+
+
+def test_a_drum_source_has_bits(tmp_path):
+    hits = [[960 * beat, 10, 36 + 2 * (beat % 2), 80] for beat in range(16)]
+    made = song(hits)
+    files.write_midi(replace(made, tracks=(replace(made.tracks[0], drums=True),)), tmp_path / "beat.mid")
+    found = open_source(f"drums:path={tmp_path}")
+    assert found.spec.shape == (32, 9)
+    assert found.values[0].sum(0).tolist() == [2, 2, 0, 0, 0, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("symbol", "name"),
+    [("Am", "Am"), ("F#7", "Gb7"), ("Bbmaj7", "Bb"), ("G/B", "G"), ("Bdim", "Bdim"), ("Em7b5", "Edim"),
+     ("C#:min", "Dbm"),     ("Fine", "N"), ("N", "N"), ("Dm7", "Dm"), ("A9", "A7"), ("CM7", "C")],
+)  # fmt: skip
+def test_chord_symbols(symbol, name):
+    assert chord_name(chord_number(symbol)) == name
+
+
+@pytest.mark.parametrize("number", range(1, 49))
+def test_chords_that_sound_are_recognized(number):
+    name = chord_name(number)
+    root, quality = divmod(number - 1, 4)
+    tones = np.array([48 + root + t for t in ((0, 4, 7), (0, 3, 7), (0, 4, 7, 10), (0, 3, 6))[quality]])
+    assert chord_name(chord_of(tones, np.ones(len(tones)))) == name

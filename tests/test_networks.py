@@ -1,0 +1,56 @@
+"""Networks of sequences: what they compute, what they take."""
+
+import pytest
+import torch
+from torch import nn
+
+from gargalo.networks.mixer import Block
+from gargalo.networks.recurrent import GRU
+from gargalo.registry import network
+from gargalo.spec import DataSpec
+
+TOKENS = DataSpec("sequence", (12,), vocabulary=7)
+SERIES = DataSpec("sequence", (12, 2))
+
+
+@pytest.mark.parametrize("net", ["mixer", "recurrent", "mlp"])
+@pytest.mark.parametrize(("spec", "channels"), [(TOKENS, 7), (SERIES, 1), (SERIES, 3)])
+def test_sequences_go_in_and_come_out(net, spec, channels):
+    encoder, decoder = network.select(net)(spec, 5, 10, channels)
+    x = torch.randint(0, 7, (4, 12)) if spec.is_tokens else torch.randn(4, 12, 2)
+    assert encoder(x).shape == (4, 10)
+    out = decoder(torch.randn(4, 5))
+    assert out.shape == (4, 12 * channels, *spec.shape[1:])
+    (encoder(x).sum() + out.sum()).backward()
+    assert all(p.grad is not None for p in [*encoder.parameters(), *decoder.parameters()])
+
+
+def test_a_gru_is_torchs():
+    ours, theirs = GRU(3, 5), nn.GRU(3, 5)
+    with torch.no_grad():
+        for mine, name in ((ours.enter, "ih"), (ours.carry, "hh")):
+            mine.weight.copy_(getattr(theirs, f"weight_{name}_l0"))
+            mine.bias.copy_(getattr(theirs, f"bias_{name}_l0"))
+    x, state = torch.randn(6, 4, 3), torch.randn(4, 5)
+    torch.testing.assert_close(ours(x, state), theirs(x, state[None])[0])
+
+
+def test_a_block_filters_each_channel_as_a_convolution_does():
+    block, x = Block(6, 3), torch.randn(6, 4, 3)
+    expected = nn.functional.conv1d(x.permute(1, 2, 0), block.near.T[:, None], padding=2, groups=3).permute(2, 0, 1)
+    torch.testing.assert_close(block._filtered(x, torch.zeros_like(x)), expected)
+
+
+@pytest.mark.parametrize("net", ["mixer", "recurrent"])
+@pytest.mark.parametrize("spec", [DataSpec("image", (1, 8, 8)), DataSpec("vector", (8,))])
+def test_networks_of_sequences_say_what_they_take(net, spec):
+    with pytest.raises(ValueError, match=f"{net} takes sequences.* of shape"):
+        network.select(net)(spec, 5, 10, 1)
+    with pytest.raises(ValueError, match=r"convnet takes pictures.*Take mixer"):
+        network.select("convnet")(TOKENS, 5, 10, 7)
+
+
+@pytest.mark.parametrize(("shape", "vocabulary"), [((12,), 0), ((12,), 1), ((12, 2), 5), ((3, 4, 5), 0)])
+def test_a_sequence_is_tokens_or_numbers(shape, vocabulary):
+    with pytest.raises(ValueError, match="A sequence is"):
+        DataSpec("sequence", shape, vocabulary=vocabulary)
