@@ -87,17 +87,16 @@ class UNet(nn.Module):
 
 class Encoder(nn.Module):
     """Pictures ``[N, C, H, W]`` to ``[N, D, h, w]``: the trunk's features, and the first ``pictures`` channels of the
-    input. Sides that are no multiple of ``fold * reach`` are continued by their last pixels."""
+    input. Sides that are no multiple of ``multiple`` are continued by their last pixels."""
 
     def __init__(self, trunk: nn.Module, pictures: int, fold: int = 1, reach: int = 1) -> None:
         super().__init__()
-        self.trunk, self.pictures, self.fold, self.reach = trunk, pictures, fold, reach
+        self.trunk, self.pictures, self.fold, self.multiple = trunk, pictures, fold, fold * reach
 
     def forward(self, x: Tensor) -> Tensor:
-        step = self.fold * self.reach
         height, width = x.shape[-2:]
-        if height % step or width % step:
-            x = F.pad(x, (0, -width % step, 0, -height % step), mode="replicate")
+        if height % self.multiple or width % self.multiple:
+            x = F.pad(x, (0, -width % self.multiple, 0, -height % self.multiple), mode="replicate")
         features = self.trunk(F.pixel_unshuffle(x, self.fold))
         return torch.cat([features.float(), F.pixel_unshuffle(x[:, : self.pictures], self.fold).float()], 1)
 

@@ -128,7 +128,7 @@ def _task(model: TrainedModel, verb: str, self_ensemble: bool, tile: int, progre
     encoder, restore = model.net.encoder, _through(model)
     step, margin, fixed = 1, 0, spec.input_shape[1:]
     if isinstance(encoder, Encoder):
-        step, fixed = encoder.fold * encoder.reach, ()
+        step, fixed = encoder.multiple, ()
         found = reach(restore, spec.input_shape[0], step, scale)
         margin = 1 << 30 if found is None else -(-found // step) * step
     tile = max(step, tile // step * step)
