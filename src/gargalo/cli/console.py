@@ -66,5 +66,7 @@ def share_bar(total: int) -> Any:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), refresh_per_second=2, transient=True) as bar:
+    console = Console(stderr=True)
+    options: dict[str, Any] = {"refresh_per_second": 2, "transient": True, "disable": not console.is_terminal}
+    with Progress(*columns, console=console, **options) as bar:
         yield ShareBar(bar, bar.add_task("", total=total))

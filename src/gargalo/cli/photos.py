@@ -169,8 +169,8 @@ def _is_run(path: Path) -> bool:
 
 def _jobs(paths: list[Path], out: Path, stack: ExitStack) -> list[_Job]:
     """One file to a file, anything else to a folder, where pictures keep their names and places."""
-    from gargalo.data.folder import listing
-    from gargalo.data.images import WRITERS
+    from gargalo.data.images import SUFFIXES, UNREAD, WRITERS
+    from gargalo.data.listing import listing
 
     for path in paths:
         if not path.exists():
@@ -182,7 +182,8 @@ def _jobs(paths: list[Path], out: Path, stack: ExitStack) -> list[_Job]:
     jobs: list[_Job] = []
     for path in paths:
         if path.is_dir() or path.suffix.lower() == ".zip":
-            jobs += [_Job(item.name, item.read, out / item.name, path) for item in listing(path, stack)]
+            found = listing(path, SUFFIXES | UNREAD, stack)
+            jobs += [_Job(item.name, item.read, out / item.name, path) for item in found]
         else:
             jobs.append(_Job(path.name, lambda path=path: path, out / path.name, path))
     if not jobs:

@@ -133,7 +133,7 @@ def _said(image: Image.Image, chunks: list[tuple[bytes, bytes]]) -> dict[str, An
         "exif": _exif(image),
         "icc": info.get("icc_profile"),
         "xmp": re.sub(rb"(tiff:Orientation[=>]\"?)\d", rb"\g<1>1", xmp) if isinstance(xmp, bytes) else None,
-        "dpi": info.get("dpi"),
+        "dpi": dpi if min(dpi := info.get("dpi") or (0, 0)) > 1 else None,  # Pillow has 1 for what was not said
         "comment": info.get("comment") if image.format in ("JPEG", "MPO") else None,
         "iptc": apps.get("APP13"),
         "chunks": [(name, data) for name, data in chunks if not data.startswith(_XMP)],

@@ -303,7 +303,7 @@ def _warn_if_unlike(task: _Task, colors: np.ndarray, extra: np.ndarray | None) -
     corners = [(y, x) for y in np.linspace(0, height - high, 8) for x in np.linspace(0, width - wide, 8)]
     spots = [(slice(int(y), int(y) + high), slice(int(x), int(x) + wide)) for y, x in corners]
     seen = [_seen(task, colors[spot], None if extra is None else extra[spot])[:1, :, :high, :wide] for spot in spots]
-    warn_if_unlike(task.model, torch.cat(seen), None)
+    warn_if_unlike(task.model, torch.cat(seen), None, "this picture")
 
 
 def _enlarged(alpha: np.ndarray, scale: int) -> np.ndarray:
