@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from tests.conftest import SHARED
 
 from gargalo.data.images import read_image
 from gargalo.evaluation import restoration
-from tests.conftest import SHARED
 
 
 def pictures(folder):

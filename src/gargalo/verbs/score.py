@@ -74,8 +74,9 @@ def _pairs(model: TrainedModel, images: Any, labels: Any, seed: int) -> tuple[Te
 def warn_if_unlike(model: TrainedModel, inputs: Tensor, condition: Tensor | None, whole: str = "") -> None:
     """An OutOfDomainWarning where inputs, as the encoder sees them, are unlike those of the training.
 
-    ``whole`` names what all rows are parts of, where they are. Some rows are looked at. A fifth of them must be such as one in a hundred normal ones is, and all together
-    unlikelier than one set of normal rows in a thousand (by Fisher's sum of logarithms).
+    Some rows are looked at. A fifth of them must be such as one in a hundred normal ones is, and all together
+    unlikelier than one set of normal rows in a thousand (by Fisher's sum of logarithms). ``whole`` names what all rows
+    are parts of, where they are.
     """
     if model.normality is None:
         return
