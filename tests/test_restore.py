@@ -110,7 +110,7 @@ def test_what_is_not_hidden_stays_to_the_last_bit():
 
 
 def test_a_model_of_another_task_says_so():
-    with pytest.raises(ValueError, match="upscale needs 'downscale'. Train with --corruption downscale:factor=2"):
+    with pytest.raises(ValueError, match=r"upscale needs 'downscale'. Train with --corruption downscale:factor=2"):
         gargalo.upscale(model("denoiser"), COLOR)
     plain = model("denoiser", "none")
     with pytest.raises(ValueError, match=r"trained with corruption='none'; denoise needs 'noise'. Train with --corr"):
