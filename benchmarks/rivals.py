@@ -40,7 +40,8 @@ def wavelet(noisy: np.ndarray, sigma: float) -> np.ndarray:
 def opencv_nlm(noisy: np.ndarray, sigma: float) -> np.ndarray:
     pixels = np.rint(noisy.clip(0, 1) * 255).astype(np.uint8)
     if pixels.shape[2] == 3:
-        return cv2.fastNlMeansDenoisingColored(pixels, None, 255 * sigma, 255 * sigma) / 255
+        half = 255 * sigma / 2  # the best of five shares on flowers and portraits: it works on other colors than RGB
+        return cv2.fastNlMeansDenoisingColored(pixels, None, half, half) / 255
     return cv2.fastNlMeansDenoising(pixels[..., 0], None, 255 * sigma)[..., None] / 255
 
 

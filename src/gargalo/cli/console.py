@@ -50,6 +50,10 @@ class ShareBar:
     def __call__(self, done: float) -> None:
         self._bar.update(self._task, completed=done)
 
+    def within(self, number: int, share: float) -> None:
+        """A share of one of them."""
+        self(number + share)
+
     def say(self, text: str) -> None:
         """Lines above the bar, as they are."""
         self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -62,5 +66,7 @@ def share_bar(total: int) -> Any:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), refresh_per_second=2, transient=True) as bar:
+    console = Console(stderr=True)
+    options: dict[str, Any] = {"refresh_per_second": 2, "transient": True, "disable": not console.is_terminal}
+    with Progress(*columns, console=console, **options) as bar:
         yield ShareBar(bar, bar.add_task("", total=total))

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,11 +18,11 @@ from gargalo.cli.console import say, share_bar
 
 Paths = Annotated[
     list[Path],
-    typer.Argument(metavar="[RUN] PICTURES...", help="Pictures or folders of them, after a run if it is yours."),
+    typer.Argument(metavar="[RUN] PICTURES...", help="A run, unless weights that ship do; then files and folders."),
 ]
 Ensemble = Annotated[
     bool,
-    typer.Option("--self-ensemble", help="A little better, in eight times the time: the mean over eight ways to look."),
+    typer.Option("--self-ensemble", help="Better by little, in eight times the time: the mean of eight views."),
 ]
 Tile = Annotated[int, typer.Option(help="Pixels of a piece's sides: smaller takes less memory.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist; never the input.")]
@@ -42,9 +42,7 @@ class _Job:
 def denoise(
     paths: Paths,
     out: Out,
-    sigma: Annotated[
-        float | None, typer.Option(help="The noise, of 255; measured in each picture unless given.")
-    ] = None,
+    sigma: Annotated[float | None, typer.Option(help="The noise, of 255; measured unless given.")] = None,
     self_ensemble: Ensemble = False,
     tile: Tile = 512,
     overwrite: Overwrite = False,
@@ -62,9 +60,7 @@ def denoise(
 def upscale(
     paths: Paths,
     out: Out,
-    scale: Annotated[
-        int | None, typer.Option(help="How many times as large; a run has its own. 2 unless given.")
-    ] = None,
+    scale: Annotated[int | None, typer.Option(help="Times as large; 2, or what a run has learned.")] = None,
     self_ensemble: Ensemble = False,
     tile: Tile = 512,
     overwrite: Overwrite = False,
@@ -85,9 +81,7 @@ def upscale(
 def inpaint(
     paths: Paths,
     out: Out,
-    mask: Annotated[
-        Path, typer.Option(help="White where something is missing; of folders, a folder of the same names.")
-    ],
+    mask: Annotated[Path, typer.Option(help="White where something is missing; for a folder, one of the same names.")],
     self_ensemble: Ensemble = False,
     tile: Tile = 512,
     overwrite: Overwrite = False,
@@ -125,7 +119,7 @@ def _restore(
         with share_bar(len(jobs)) as bar:
             for number, job in enumerate(jobs):
                 try:
-                    said = _one(verb, job, model, use, scale, options | {"progress": lambda x, n=number: bar(n + x)})
+                    said = _one(verb, job, model, use, scale, options | {"progress": partial(bar.within, number)})
                     bar.say(said)
                 except DataError as error:
                     if len(jobs) == 1:
@@ -175,9 +169,12 @@ def _is_run(path: Path) -> bool:
 
 def _jobs(paths: list[Path], out: Path, stack: ExitStack) -> list[_Job]:
     """One file to a file, anything else to a folder, where pictures keep their names and places."""
-    from gargalo.data.folder import listing
-    from gargalo.data.images import WRITERS
+    from gargalo.data.images import SUFFIXES, UNREAD, WRITERS
+    from gargalo.data.listing import listing
 
+    for path in paths:
+        if not path.exists():
+            raise ValueError(f"There is no picture, folder or run at {path}.")
     if len(paths) == 1 and not paths[0].is_dir() and out.suffix.lower() in WRITERS:
         return [_Job(paths[0].name, lambda: paths[0], out, paths[0])]
     if out.suffix.lower() in WRITERS:
@@ -185,7 +182,8 @@ def _jobs(paths: list[Path], out: Path, stack: ExitStack) -> list[_Job]:
     jobs: list[_Job] = []
     for path in paths:
         if path.is_dir() or path.suffix.lower() == ".zip":
-            jobs += [_Job(item.name, item.read, out / item.name, path) for item in listing(path, stack)]
+            found = listing(path, SUFFIXES | UNREAD, stack)
+            jobs += [_Job(item.name, item.read, out / item.name, path) for item in found]
         else:
             jobs.append(_Job(path.name, lambda path=path: path, out / path.name, path))
     if not jobs:

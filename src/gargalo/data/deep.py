@@ -1,4 +1,4 @@
-"""PNG of 16 bits a channel, which Pillow writes only where they are gray, and TIFF with all that is said of a photograph.
+"""PNG of 16 bits a channel, which Pillow writes only where they are gray, and TIFF with all that is said of a picture.
 
 Pixels are ``[H, W, C]`` of 1 to 4 channels; with 2 and 4 the last is alpha, not multiplied in.
 """
@@ -70,7 +70,7 @@ def _filtered(pixels: npt.NDArray[np.uint16]) -> Iterator[bytes]:
 
 
 def write_tiff(stream: IO[bytes], pixels: npt.NDArray[Any], said: dict[str, Any]) -> None:
-    """A picture uint8 or uint16 in strips of zlib's (TIFF 6.0, Adobe's supplement), with exif, icc, xmp, iptc and dpi of ``said``."""
+    """A picture uint8 or uint16 in packed strips (TIFF 6.0, 1992), with exif, icc, xmp, iptc and dpi of ``said``."""
     height, width, channels = pixels.shape
     kind = pixels.dtype.newbyteorder("<")
     strips = [

@@ -15,6 +15,7 @@ from typing import IO, Any, Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 
 from gargalo.errors import DataError
 
@@ -91,7 +92,7 @@ def read_image(file: Path | bytes, *, max_pixels: int = MAX_PIXELS, enough: tupl
     return decode(file, decoded, max_pixels=max_pixels)
 
 
-def decode(file: Path | bytes, use: Callable[[Image.Image], Decoded], *, max_pixels: int = MAX_PIXELS) -> Decoded:
+def decode(file: Path | bytes, use: Callable[[ImageFile], Decoded], *, max_pixels: int = MAX_PIXELS) -> Decoded:
     """What ``use`` makes of a picture that is open but not yet decoded; its size and a PNG's checksums are looked at.
 
     DataError as `read_image`, whatever goes wrong in ``use`` as well.
@@ -107,7 +108,7 @@ def decode(file: Path | bytes, use: Callable[[Image.Image], Decoded], *, max_pix
         raise DataError(f"{file}: {error}") from error
 
 
-def _decode(stream: Any, use: Callable[[Image.Image], Decoded], max_pixels: int) -> Decoded:
+def _decode(stream: Any, use: Callable[[ImageFile], Decoded], max_pixels: int) -> Decoded:
     try:
         with _quiet, ExitStack() as stack:
             image = stack.enter_context(Image.open(stream, formats=FORMATS))

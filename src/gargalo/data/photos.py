@@ -17,6 +17,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from PIL.ImageFile import ImageFile
 
 from gargalo.data import deep
 from gargalo.data.images import MAX_PIXELS, ORIENTATION, WRITERS, decode, is_gray, orientation, upright, whole_file
@@ -71,7 +72,7 @@ def read_photo(file: Path | bytes, *, max_pixels: int = MAX_PIXELS) -> Photo:
     return Photo(pixels, found.said)
 
 
-def _load(image: Image.Image, lower: bool) -> _Loaded:
+def _load(image: ImageFile, lower: bool) -> _Loaded:
     if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:  # MPO: a photograph and what a camera adds to it
         raise DataError(f"has {image.n_frames} frames; only still pictures are taken")  # type: ignore[attr-defined]
     chunks = list(_chunks(image.fp)) if image.format == "PNG" else []  # type: ignore[arg-type]
@@ -86,7 +87,7 @@ def _load(image: Image.Image, lower: bool) -> _Loaded:
     return _Loaded(upright(pixels, orientation(image)), halves, {} if lower else _said(image, chunks))
 
 
-def _raw_mode(image: Image.Image) -> str:
+def _raw_mode(image: ImageFile) -> str:
     """How Pillow is going to read the bytes of a pixel."""
     args: Any = image.tile[0][3] if image.tile else ""
     how = args[0] if isinstance(args, tuple) and args else args
@@ -96,7 +97,7 @@ def _raw_mode(image: Image.Image) -> str:
     return str(how)
 
 
-def _decode_as(image: Image.Image, how: str) -> None:
+def _decode_as(image: ImageFile, how: str) -> None:
     """16-bit colors, of which Pillow keeps one byte: told that the bytes lie the other way, it keeps the other."""
     tiles: list[Any] = []
     for tile in image.tile:
@@ -127,12 +128,12 @@ def _pixels(image: Image.Image, halves: bool) -> Values:
 def _said(image: Image.Image, chunks: list[tuple[bytes, bytes]]) -> dict[str, Any]:
     info = image.info
     apps: dict[str, bytes] = dict(getattr(image, "applist", ()))
-    xmp = info.get("xmp") or next((d.split(b"\0", 5)[-1] for c, d in chunks if d.startswith(_XMP)), None)
+    xmp = info.get("xmp") or next((d.split(b"\0", 5)[-1] for _, d in chunks if d.startswith(_XMP)), None)
     said: dict[str, Any] = {
         "exif": _exif(image),
         "icc": info.get("icc_profile"),
         "xmp": re.sub(rb"(tiff:Orientation[=>]\"?)\d", rb"\g<1>1", xmp) if isinstance(xmp, bytes) else None,
-        "dpi": info.get("dpi"),
+        "dpi": dpi if min(dpi := info.get("dpi") or (0, 0)) > 1 else None,  # Pillow has 1 for what was not said
         "comment": info.get("comment") if image.format in ("JPEG", "MPO") else None,
         "iptc": apps.get("APP13"),
         "chunks": [(name, data) for name, data in chunks if not data.startswith(_XMP)],

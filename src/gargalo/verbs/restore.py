@@ -56,9 +56,7 @@ def denoise(
     """
     task = _task(model, "denoise", self_ensemble, tile, progress)
     if sigma is not None and not task.extra:
-        raise ValueError(
-            f"{_name(model)} cannot be told the noise: it was trained with {model.corruption}. Leave sigma."
-        )
+        raise ValueError(f"{_name(model)} cannot be told the noise: it was trained with {model.corruption}. Leave it.")
     if sigma is not None and not 0 <= sigma <= 255:
         raise ValueError(f"sigma={sigma} must lie in [0, 255].")
     return _each(image, lambda pixels: _denoised(task, pixels, sigma))
@@ -130,7 +128,7 @@ def _task(model: TrainedModel, verb: str, self_ensemble: bool, tile: int, progre
     encoder, restore = model.net.encoder, _through(model)
     step, margin, fixed = 1, 0, spec.input_shape[1:]
     if isinstance(encoder, Encoder):
-        step, fixed = encoder.fold * encoder.reach, ()
+        step, fixed = encoder.multiple, ()
         found = reach(restore, spec.input_shape[0], step, scale)
         margin = 1 << 30 if found is None else -(-found // step) * step
     tile = max(step, tile // step * step)
@@ -305,7 +303,7 @@ def _warn_if_unlike(task: _Task, colors: np.ndarray, extra: np.ndarray | None) -
     corners = [(y, x) for y in np.linspace(0, height - high, 8) for x in np.linspace(0, width - wide, 8)]
     spots = [(slice(int(y), int(y) + high), slice(int(x), int(x) + wide)) for y, x in corners]
     seen = [_seen(task, colors[spot], None if extra is None else extra[spot])[:1, :, :high, :wide] for spot in spots]
-    warn_if_unlike(task.model, torch.cat(seen), None)
+    warn_if_unlike(task.model, torch.cat(seen), None, "this picture")
 
 
 def _enlarged(alpha: np.ndarray, scale: int) -> np.ndarray:

@@ -71,11 +71,12 @@ def _pairs(model: TrainedModel, images: Any, labels: Any, seed: int) -> tuple[Te
     return corrupted(model, x, seed), x, labels_for(model, labels, len(x))
 
 
-def warn_if_unlike(model: TrainedModel, inputs: Tensor, condition: Tensor | None) -> None:
+def warn_if_unlike(model: TrainedModel, inputs: Tensor, condition: Tensor | None, whole: str = "") -> None:
     """An OutOfDomainWarning where inputs, as the encoder sees them, are unlike those of the training.
 
     Some rows are looked at. A fifth of them must be such as one in a hundred normal ones is, and all together
-    unlikelier than one set of normal rows in a thousand (by Fisher's sum of logarithms).
+    unlikelier than one set of normal rows in a thousand (by Fisher's sum of logarithms). ``whole`` names what all rows
+    are parts of, where they are.
     """
     if model.normality is None:
         return
@@ -87,6 +88,7 @@ def warn_if_unlike(model: TrainedModel, inputs: Tensor, condition: Tensor | None
     by_chance = torch.special.gammaincc(torch.tensor(float(len(p))), -p.log().sum())
     if share >= SHARE and by_chance < CHANCE:
         what = "This picture is" if len(p) == 1 else f"{share:.0%} of these examples are"
+        what = f"{share:.0%} of {whole} is" if whole else what
         warnings.warn(
             f"{what} outside what this model has seen ({model.config['data']}); do not trust what comes out.",
             OutOfDomainWarning,

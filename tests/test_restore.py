@@ -1,0 +1,251 @@
+"""Clean, enlarge, fill in: pictures of any size and kind, in Python and as files."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import gargalo
+from gargalo import checkpoint, cli, functional
+from gargalo.checkpoint import TrainedModel
+from gargalo.data.photos import Photo, read_photo, write_photo
+from gargalo.errors import DataError, OutOfDomainWarning
+from gargalo.evaluation import restoration
+from gargalo.fitting import configured
+from gargalo.spec import DataSpec
+from gargalo.training import Settings, seeded
+from gargalo.verbs import restore
+from gargalo.verbs._tiling import reach
+
+RNG = np.random.default_rng(0)
+COLOR = RNG.integers(0, 256, (61, 47, 3), dtype=np.uint8)
+HIDDEN = np.add.outer(np.arange(61), np.arange(47)) % 40 < 12
+TASKS = [
+    ("denoiser", "auto", 1),
+    ("denoiser", "auto", 3),
+    ("denoiser", "noise:std=0.1", 3),
+    ("upscaler", "downscale:factor=2", 3),
+    ("upscaler", "downscale:factor=3", 1),
+    ("inpainter", "mask", 3),
+]
+
+
+def model(method, corruption="auto", channels=3, *, size=48, fresh=False):
+    """Weights as they start; unless ``fresh``, the last layer's too, which otherwise are 0 and change nothing."""
+    spec = DataSpec("image", (channels, size, size), network="convnet", fit="cut", likelihood="gaussian")
+    arguments = {"size": "tiny"} | ({"levels": 2} if method == "inpainter" else {})
+    config = configured(method, spec, 100, arguments, Settings(), corruption=corruption, augment="none", parts={})
+    with seeded(0):
+        net, objective = checkpoint.build(config)
+        if not fresh:
+            torch.nn.init.normal_(net.decoder.last.weight, std=0.05)
+    return TrainedModel(net.eval().requires_grad_(False), objective.eval(), config)
+
+
+def restored(trained, image, **options):
+    verb = {"denoiser": gargalo.denoise, "upscaler": gargalo.upscale, "inpainter": gargalo.inpaint}[trained.method]
+    given = [np.resize(HIDDEN, np.asarray(image).shape[:2])] if trained.method == "inpainter" else []
+    return verb(trained, image, *given, **options)
+
+
+@pytest.mark.parametrize(("method", "corruption", "channels"), TASKS)
+@pytest.mark.filterwarnings("ignore::gargalo.errors.OutOfDomainWarning")
+def test_piece_by_piece_is_as_the_whole(method, corruption, channels):
+    trained = model(method, corruption, channels)
+    picture = RNG.integers(0, 65536, (151, 118, 3), dtype=np.uint16)
+    whole, tiled = restored(trained, picture, tile=4096), restored(trained, picture, tile=32)
+    assert np.abs(whole.astype(int) - tiled).max() <= 2  # of 65535, where 257 is a step of 8 bits
+    if method != "upscaler":
+        assert np.abs(whole.astype(int) - picture).max() > 257
+
+
+def test_how_far_a_network_looks_is_what_its_layers_add_up_to():
+    denoiser, upscaler = model("denoiser", "noise:std=0.1"), model("upscaler", "downscale:factor=2")
+    assert reach(restore._through(denoiser), 3, 2, 1) == 4 * 2  # four layers on the folded picture
+    assert reach(restore._through(upscaler), 3, 1, 2) == 2 + 2 * 2  # first and last layers, two blocks of two
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("shape", [(61, 47), (61, 47, 1), (61, 47, 2), (61, 47, 3), (61, 47, 4), (3, 61, 47)])
+@pytest.mark.filterwarnings("ignore::gargalo.errors.OutOfDomainWarning")
+def test_every_kind_of_picture_comes_back_as_it_was(dtype, shape):
+    tops = {np.uint8: 255, np.uint16: 65535, np.float32: 1}
+    picture = (RNG.random(shape) * tops[dtype]).astype(dtype)
+    same = restored(model("denoiser", fresh=True), picture)  # a fresh one changes nothing
+    assert same.dtype == dtype
+    assert np.allclose(same, picture, rtol=0, atol=0 if dtype != np.float32 else 1e-6)
+    changed = restored(model("denoiser"), picture)
+    assert changed.shape == picture.shape
+    if shape[-1] in (2, 4):
+        assert np.array_equal(changed[..., -1], picture[..., -1])
+        assert not np.array_equal(changed[..., 0], picture[..., 0])
+
+
+def test_a_fresh_upscaler_is_bicubic_interpolation_and_enlarges_alpha():
+    picture = np.concatenate([COLOR, COLOR[..., :1]], 2)
+    large = gargalo.upscale(model("upscaler", "downscale:factor=3", fresh=True), picture)
+    target = restoration.resized(torch.from_numpy(picture).permute(2, 0, 1)[None] / 255, (183, 141))
+    assert np.abs(large - (target[0] * 255).permute(1, 2, 0).numpy()).max() <= 1
+
+
+def test_a_turned_picture_gives_a_turned_result_with_self_ensemble():
+    trained, picture = model("denoiser", "noise:std=0.1"), COLOR[:60, :46]
+    once = gargalo.denoise(trained, picture, self_ensemble=True)
+    turned = gargalo.denoise(trained, np.rot90(picture), self_ensemble=True)
+    assert np.abs(np.rot90(once).astype(int) - turned).max() <= 1
+    plain = gargalo.denoise(trained, np.rot90(picture))
+    assert np.abs(np.rot90(gargalo.denoise(trained, picture)).astype(int) - plain).max() > 1
+
+
+def test_what_is_not_hidden_stays_to_the_last_bit():
+    filled = gargalo.inpaint(model("inpainter", "mask"), COLOR, HIDDEN)
+    assert np.array_equal(filled[~HIDDEN], COLOR[~HIDDEN])
+    other = np.where(HIDDEN[..., None], 255 - COLOR, COLOR)
+    assert np.array_equal(gargalo.inpaint(model("inpainter", "mask"), other, HIDDEN), filled)  # it does not peek
+    with pytest.raises(DataError, match="5x4, the picture 47x61"):
+        gargalo.inpaint(model("inpainter", "mask"), COLOR, np.zeros((4, 5), np.uint8))
+
+
+def test_a_model_of_another_task_says_so():
+    with pytest.raises(ValueError, match=r"upscale needs 'downscale'. Train with --corruption downscale:factor=2"):
+        gargalo.upscale(model("denoiser"), COLOR)
+    plain = model("denoiser", "none")
+    with pytest.raises(ValueError, match=r"trained with corruption='none'; denoise needs 'noise'. Train with --corr"):
+        gargalo.denoise(plain, COLOR)
+    with pytest.raises(ValueError, match="cannot be told the noise"):
+        gargalo.denoise(model("denoiser", "noise:std=0.1"), COLOR, sigma=20)
+    with pytest.raises(ValueError, match="about \\[0, 1\\]"):
+        gargalo.denoise(model("denoiser"), COLOR.astype(float))
+
+
+def test_a_plain_autoencoder_cleans_pictures_of_its_size():
+    config = configured(
+        "autoencoder", DataSpec("image", (1, 8, 8)), 9, {}, Settings(), corruption="noise", augment="none", parts={}
+    )
+    net, objective = checkpoint.build(config)
+    trained = TrainedModel(net.eval().requires_grad_(False), objective.eval(), config)
+    digits = RNG.integers(0, 256, (5, 1, 8, 8), dtype=np.uint8)
+    cleaned = gargalo.denoise(trained, digits)
+    assert np.abs(cleaned.astype(int) - gargalo.reconstruct(trained, digits)).max() <= 1
+    assert gargalo.denoise(trained, COLOR[:8, :8]).shape == (8, 8, 3)
+    with pytest.raises(DataError, match="8x8 alone; this one is 47x61"):
+        gargalo.denoise(trained, COLOR)
+
+
+def test_noise_is_measured_through_edges_and_shades():
+    y, x = np.mgrid[:256, :320] / 256
+    scene = 0.5 + 0.25 * np.sin(9 * x) * np.cos(7 * y) + 0.15 * (x > y)
+    for sigma in (2, 10, 25, 50):
+        noisy = scene + RNG.normal(0, sigma / 255, scene.shape)
+        assert gargalo.noise_level(noisy) == pytest.approx(sigma, rel=0.06)
+    assert gargalo.noise_level(scene) < 0.5
+    large = np.tile(scene, (5, 5))[..., None] + RNG.normal(0, 20 / 255, (1280, 1600, 3))
+    assert gargalo.noise_level(large) == pytest.approx(20, rel=0.05)
+    assert functional.noise_std(torch.zeros(2, 3, 1, 1)).tolist() == [[0, 0, 0]] * 2
+
+
+@pytest.mark.filterwarnings("error::gargalo.errors.OutOfDomainWarning")
+def test_more_noise_than_was_seen_is_said():
+    noisy = (0.5 + RNG.normal(0, 0.15, (64, 64, 3))).clip(-1, 2)
+    gargalo.denoise(model("denoiser"), noisy)
+    with pytest.raises(OutOfDomainWarning, match="more than this model has seen"):
+        gargalo.denoise(model("denoiser"), noisy, sigma=90)
+
+
+# ---- Files ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Run folders of untrained models."""
+    for name, corruption in {
+        "denoiser": "noise:std=0.1",
+        "upscaler": "downscale:factor=2",
+        "inpainter": "mask",
+    }.items():
+        made = model(name, corruption)
+        checkpoint.save(tmp_path / name, made.config, made.net.state_dict(), {}, 1)
+    return tmp_path
+
+
+def gargalo_says(monkeypatch, capsys, *arguments):
+    """Status and what was said."""
+    monkeypatch.setattr(sys, "argv", ["gargalo", *map(str, arguments)])
+    monkeypatch.setattr("warnings.showwarning", None)
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    return left.value.code or 0, capsys.readouterr().err
+
+
+def zoo(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "sub").mkdir()
+    exif = Image.Exif()
+    exif[0x0112], exif[271] = 6, "Maker"
+    image = Image.fromarray(COLOR)
+    image.save(folder / "phone.jpg", exif=exif)
+    image.convert("RGBA").save(folder / "sub" / "clear.png")
+    image.convert("P").save(folder / "palette.gif")
+    write_photo(Photo(COLOR.astype(np.uint16) * 257), folder / "deep.tif")
+    (folder / "broken.png").write_bytes((folder / "sub" / "clear.png").read_bytes()[:400])
+
+
+def test_a_folder_with_a_broken_file(runs, monkeypatch, capsys):
+    zoo(runs / "photos")
+    status, said = gargalo_says(monkeypatch, capsys, "denoise", runs / "denoiser", runs / "photos", "-o", runs / "out")
+    assert status == 1
+    assert "Skipped broken.png" in said
+    assert "4 of 5 pictures" in said
+    written = sorted(file.relative_to(runs / "out").as_posix() for file in (runs / "out").rglob("*.*"))
+    assert written == ["deep.tif", "palette.png", "phone.jpg", "sub/clear.png"]
+    phone = read_photo(runs / "out" / "phone.jpg")
+    assert phone.pixels.shape == (47, 61, 3)
+    assert b"Maker" in phone.said["exif"]
+    assert read_photo(runs / "out" / "deep.tif").pixels.dtype == np.uint16
+    again = gargalo_says(monkeypatch, capsys, "denoise", runs / "denoiser", runs / "photos", "-o", runs / "out")
+    assert again[0] == 2
+    assert "--overwrite" in again[1]
+
+
+def test_one_file(runs, monkeypatch, capsys):
+    zoo(runs / "photos")
+    deep, large = runs / "photos" / "deep.tif", runs / "large.png"
+    assert gargalo_says(monkeypatch, capsys, "upscale", runs / "upscaler", deep, "-o", large)[0] == 0
+    expected = gargalo.upscale(gargalo.load(runs / "upscaler"), read_photo(deep).pixels)
+    assert np.array_equal(read_photo(large).pixels, expected)
+    Image.fromarray((HIDDEN * 255).astype(np.uint8)).save(runs / "mask.png")
+    arguments = ("inpaint", runs / "inpainter", deep, "--mask", runs / "mask.png", "-o", runs / "whole.tif")
+    assert gargalo_says(monkeypatch, capsys, *arguments)[0] == 0
+    whole = read_photo(runs / "whole.tif").pixels
+    assert np.array_equal(whole[~HIDDEN], read_photo(deep).pixels[~HIDDEN])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("denoise", "denoiser", "a.png", "-o", "a.png", "--overwrite"), "never overwritten"),
+        (("denoise", "denoiser", "a.png", "-o", "a.jpg"), "no alpha channel"),
+        (("denoise", "denoiser", "a.png", "-o", "taken.png"), "taken.png exists"),
+        (("denoise", "denoiser", "a.png", "a.gif", "-o", "new.png"), "give a folder for several"),
+        (("denoise", "denoiser", "a.png", "a.gif", "-o", "new"), "would both become"),
+        (("denoise", "denoiser", "nothing.png", "-o", "b.png"), "no picture, folder or run at nothing.png"),
+        (("upscale", "upscaler", "a.png", "--scale", "3", "-o", "b.png"), "enlarges 2 times, not 3"),
+        (("upscale", "a.png", "--scale", "7", "-o", "b.png"), "No weights called 'upscale-x7'"),
+        (("denoise", "upscaler", "a.png", "-o", "b.png"), "denoise needs 'noise'"),
+    ],
+)
+def test_mistakes_end_with_one_line_and_lose_nothing(runs, monkeypatch, capsys, arguments, says):
+    monkeypatch.chdir(runs)
+    Image.fromarray(COLOR).convert("RGBA").save("a.png")
+    Image.fromarray(COLOR).save("a.gif")
+    Path("taken.png").write_bytes(b"dear to me")
+    before = Path("a.png").read_bytes()
+    status, said = gargalo_says(monkeypatch, capsys, *arguments)
+    assert status == 2
+    assert says in said
+    assert said.strip().count("\n") == 0
+    assert Path("a.png").read_bytes() == before
+    assert Path("taken.png").read_bytes() == b"dear to me"
