@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gargalo.verbs.collection import Copies, duplicates, neighbors
     from gargalo.verbs.diagnose import Finding, diagnose
     from gargalo.verbs.latent import decode, embed, interpolate, project, reconstruct, sample
+    from gargalo.verbs.music import convert, inspect
     from gargalo.verbs.prior import fit_prior
     from gargalo.verbs.score import Scores, heat_map, score
     from gargalo.verbs.train import resume, train
@@ -39,6 +40,7 @@ __all__ = [
     "__version__",
     "available",
     "compare",
+    "convert",
     "decode",
     "diagnose",
     "direction",
@@ -48,6 +50,7 @@ __all__ = [
     "evaluate",
     "fit_prior",
     "heat_map",
+    "inspect",
     "interpolate",
     "load",
     "neighbors",
@@ -72,6 +75,7 @@ _HOMES = {
     "gargalo.verbs.collection": ("Copies", "duplicates", "neighbors"),
     "gargalo.verbs.diagnose": ("Finding", "diagnose"),
     "gargalo.verbs.latent": ("decode", "embed", "interpolate", "project", "reconstruct", "sample"),
+    "gargalo.verbs.music": ("convert", "inspect"),
     "gargalo.verbs.prior": ("fit_prior",),
     "gargalo.verbs.score": ("Scores", "heat_map", "score"),
     "gargalo.verbs.train": ("resume", "train"),

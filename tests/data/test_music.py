@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import wave
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from benchmarks import music_fuzz
 
 from gargalo.data import open_like, open_source
-from gargalo.data.music import files, grid, notation, windows
+from gargalo.data.music import files, grid, notation, sound, windows
 from gargalo.data.music.song import Key, Metre, Song, Tempo, Track, sorted_notes
 from gargalo.data.music.vocabulary import (
     HOLD,
@@ -318,3 +320,40 @@ def test_chords_that_sound_are_recognized(number):
     root, quality = divmod(number - 1, 4)
     tones = np.array([48 + root + t for t in ((0, 4, 7), (0, 3, 7), (0, 4, 7, 10), (0, 3, 6))[quality]])
     assert chord_name(chord_of(tones, np.ones(len(tones)))) == name
+
+
+def test_a_song_sounds_at_its_pitches_and_times(tmp_path):
+    made = song([[0, 480, 69, 100], [960, 480, 81, 100]], tempos=(Tempo(0, 500_000), Tempo(960, 250_000)))
+    samples = sound.render(made)
+    sound.write_wav(samples, tmp_path / "a.wav")
+    with wave.open(str(tmp_path / "a.wav")) as back:
+        assert (back.getnchannels(), back.getsampwidth(), back.getframerate()) == (1, 2, sound.RATE)
+        again = np.frombuffer(back.readframes(back.getnframes()), "<i2")
+    assert (again == samples).all()
+    for start, hertz in ((0.1, 440), (1.02, 880)):
+        part = samples[int(start * sound.RATE) :][: int(0.2 * sound.RATE)] * np.hanning(int(0.2 * sound.RATE))
+        assert np.abs(np.fft.rfft(part)).argmax() / 0.2 == pytest.approx(hertz, abs=5)
+    between = samples[int(0.6 * sound.RATE) : int(0.99 * sound.RATE)]  # after the first, with its release
+    assert np.abs(between).max() == 0
+    with pytest.raises(DataError, match="minutes"):
+        sound.render(song([[0, 480 * 4_000, 69, 100]]))
+
+
+def test_the_nine_drums_are_nine_sounds_that_end_in_silence():
+    kit = [sound.drum(number) for number in range(9)]
+    centers = []
+    for hit in kit:
+        power = np.abs(np.fft.rfft(hit, sound.RATE * 2)) ** 2
+        centers.append(float((power * np.arange(len(power))).sum() / power.sum() / 2))
+        assert abs(hit[-1]) < 0.01
+    kick, snare, closed, opened, low, mid, high, crash, ride = centers
+    assert kick < low < mid < high < snare < min(closed, opened, crash, ride)
+    assert len(kit[2]) < len(kit[3]) < len(kit[7])
+
+
+def test_broken_midi_files_crash_nothing():
+    outcomes, slowest = music_fuzz.run(150)
+    assert outcomes.total() == 150
+    assert not outcomes["crash"]
+    assert slowest < music_fuzz.SLOW
+    assert outcomes["read"]  # some are hardly broken

@@ -61,9 +61,8 @@ def check_grid(song: Song, track: Track, unit: int = 16, force: bool = False) ->
     error = grid_error(song, track, unit)
     if error > REFUSE_ABOVE and not force:
         raise DataError(
-            f"{song.name}: its notes are {error:.2f} steps of 1/{unit} off the grid on average (chance: .25), as of a "
-            "performance beside the beat that the file counts. Set the tempo in a sequencer, try a finer unit, or "
-            "force it."
+            f"{song.name}: its notes are {error:.2f} steps of 1/{unit} off the grid on average; .25 is chance. It was "
+            "played freely, or in shorter notes. Set its tempo in a sequencer, try unit=24 or 48, or force=true."
         )
     return error
 

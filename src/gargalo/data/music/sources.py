@@ -68,7 +68,7 @@ def melodies(
 
     Raises DataError where there are no files of music, or none that can be used.
     """
-    form = _form(bars, steps, unit, metres, force)
+    form = form_of(bars, steps, unit, metres, force)
     spec = DataSpec("sequence", (form.length,), likelihood="categorical", vocabulary=VOCABULARY)
     return _source("melodies", path, form, spec, melody_cut)
 
@@ -86,7 +86,7 @@ def drums(*, path: str, bars: int = 2, steps: int = 16, unit: int = 16, metres: 
 
     Performances are taken however far off the grid: how far is kept apart, as their timing.
     """
-    form = _form(bars, steps, unit, metres, force=True)
+    form = form_of(bars, steps, unit, metres, force=True)
     return _source("drums", path, form, DataSpec("sequence", (form.length, len(DRUMS)), scale=(1.0,)), drum_cut)
 
 
@@ -139,7 +139,8 @@ def _misfit(song: Song, length: int, form: Form) -> str:
     return f"{song.name}: it is in {metre}, {width} steps a bar, not {form.steps}. Use steps={width}, or metres=all."
 
 
-def _form(bars: int, steps: int, unit: int, metres: Metres, force: bool) -> Form:
+def form_of(bars: int = 2, steps: int = 16, unit: int = 16, metres: Metres = "all", force: bool = False) -> Form:
+    """ValueError for what cannot be."""
     check_range("bars", bars, 1, 256)
     check_range("steps", steps, 1, MAX_LENGTH)
     check_range("bars times steps", bars * steps, 2, MAX_LENGTH)
@@ -151,9 +152,7 @@ def _form(bars: int, steps: int, unit: int, metres: Metres, force: bool) -> Form
 
 def _source(kind: str, path: str, form: Form, spec: DataSpec, cutter: Callable[[Song, Form], Cut]) -> Source:
     with ExitStack() as stack:
-        items = [item for place in _places(path) for item in _items(place, stack)]
-        if not items:
-            raise DataError(f"{path} holds no music ({', '.join(sorted(SUFFIXES))}).")
+        items = music_items(path, stack)
         stamps = [[item.name, *item.stamp] for item in items]
         places = [str(place.resolve()) for place in _places(path)]
         key = cache.key_of(kind, VERSION, version("symusic"), form, places, stamps)
@@ -177,6 +176,14 @@ def files_of_music(path: str) -> int:
         return 0
     with ExitStack() as stack:
         return len(_items(place, stack))
+
+
+def music_items(path: str, stack: ExitStack) -> list[Item]:
+    """The files of music at ``path``, a file, folder, .zip file or several joined by ``+``. DataError without any."""
+    items = [item for place in _places(path) for item in _items(place, stack)]
+    if not items:
+        raise DataError(f"{path} holds no music ({', '.join(sorted(SUFFIXES))}).")
+    return items
 
 
 def _places(path: str) -> list[Path]:
@@ -218,7 +225,7 @@ def _rows(
     seen: set[bytes] = set()
     grams: list[npt.NDArray[np.uint64]] = []
     for item in items:
-        for name, song in _songs(item, facts["skipped"]):
+        for name, song in songs_of(item, facts["skipped"]):
             try:
                 cut = cutter(song, form)
             except DataError as error:
@@ -237,12 +244,12 @@ def _rows(
     facts["clusters"] = windows.clusters(grams).tolist()
 
 
-def _songs(item: Item, skipped: list[tuple[str, str]]) -> Iterator[tuple[str, Song]]:
+def songs_of(item: Item, skipped: list[tuple[str, str]]) -> Iterator[tuple[str, Song]]:
     """The songs of a file, named after it, and after their number and title where a book has several."""
     try:
         found = read_music(item.read(), item.name)
     except DataError as error:
-        skipped.append((item.name, str(error).removeprefix(f"{item.name}: ")))
+        skipped.append((item.name, str(error).removeprefix(item.name).lstrip(": ")))  # the name stands beside it
         return
     for number, song in enumerate(found, 1):
         yield (f"{item.name}#{number} {song.name}" if len(found) > 1 else item.name), song
