@@ -48,10 +48,15 @@ class Drums(NamedTuple):
 
 def skyline(notes: Notes) -> Notes:
     """One note at a time: the highest of those that begin together, each cut off by the next."""
-    kept = notes[np.lexsort((-notes[:, 2], notes[:, 0]))]
-    kept = kept[np.r_[True, np.diff(kept[:, 0]) > 0]] if len(kept) else kept
+    kept = notes[skyline_rows(notes)]
     kept[:-1, 1] = np.minimum(kept[:-1, 1], kept[1:, 0])
     return kept
+
+
+def skyline_rows(notes: Notes) -> npt.NDArray[np.int64]:
+    """The rows of ``notes`` that are its `skyline`, by their start."""
+    order = np.lexsort((-notes[:, 2], notes[:, 0]))
+    return order[np.diff(notes[order, 0], prepend=-1) > 0]
 
 
 def melody_tokens(notes: Notes, length: int) -> Tokens:
