@@ -25,6 +25,7 @@ from gargalo.data.music.vocabulary import (
     drum_part,
     melody_notes,
     melody_tokens,
+    part_of,
 )
 from gargalo.errors import DataError
 from gargalo.registry import augmentation
@@ -389,3 +390,40 @@ def test_broken_midi_files_crash_nothing():
     assert not outcomes["crash"]
     assert slowest < music_fuzz.SLOW
     assert outcomes["read"]  # some are hardly broken
+
+
+def test_grooves_keep_how_drums_were_played_and_an_info_file_says_what_is_held_out(tmp_path):
+    rng = np.random.default_rng(4)
+    for name in "abcdefgh":
+        starts = np.arange(0, 960 * 16, 120)
+        late = rng.integers(-50, 50, len(starts)).clip(min=-starts)
+        hits = np.stack([starts + late, late * 0 + 9, rng.choice([36, 38, 42], 128), rng.integers(1, 128, 128)], 1)
+        made = song(hits)
+        files.write_midi(replace(made, tracks=(replace(made.tracks[0], drums=True),)), tmp_path / f"{name}.mid")
+    (tmp_path / "info.csv").write_text("drummer,midi_filename,split\n1,a.mid,train\n1,c.mid,validation\n2,d.mid,test\n")
+    found, bits = open_source(f"grooves:path={tmp_path}"), open_source(f"drums:path={tmp_path}")
+    assert found.spec.shape == (32, 27)
+    assert {found.names[row][0] for row in found.indices("test")} == {"c", "d"}
+    assert not {"c", "d"} & {found.names[row][0] for row in found.indices("train")}
+    first = {name: row for row, name in reversed(list(enumerate(found.names)))}["a.mid, bar 1"]
+    part = part_of(found.values[first].numpy())
+    (made,) = files.read_music(tmp_path / "a.mid")
+    notes = made.tracks[0].notes
+    hits = drum_hits(part)
+    for step, pitch, velocity in hits:
+        assert any(abs(n[0] - step * 120) < 0.5 and n[2] == pitch and n[3] == velocity for n in notes)
+    assert len(bits) == len(found)
+
+
+def test_few_tunes_are_enough_for_three_parts(tmp_path):
+    rng = np.random.default_rng(5)
+    for number in range(3):
+        notes = [[240 * place, 240, pitch, 80] for place, pitch in enumerate(rng.integers(60, 80, 100 + 30 * number))]
+        files.write_midi(song(notes), tmp_path / f"{number}.mid")
+    found = open_source(str(tmp_path))
+    parts = {part: {found.names[row][0] for row in found.indices(part)} for part in ("train", "validation", "test")}
+    assert sorted(map(sorted, parts.values())) == [["0"], ["1"], ["2"]]
+    assert parts["train"] == {"2"}
+    (tmp_path / "0.mid").unlink()
+    with pytest.raises(DataError, match="2 unrelated things"):
+        open_source(str(tmp_path)).indices("test")
