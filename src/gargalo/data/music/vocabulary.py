@@ -37,6 +37,9 @@ _SYMBOL = re.compile(r"([A-G])([#b]?):?((?:min|maj|dim|hdim|aug|sus|add|[mMo]|[0
 _NATURAL = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
+TIMING_ZERO, TIMING_STEP = 128.0, 254.0  # the byte of a hit on the grid; how many make a step
+
+
 class Drums(NamedTuple):
     """A drum part on a grid: bits uint8 ``[T, 9]``; where they are set, velocity uint8 1 to 127, and timing float32
     in steps, from -.5 early to .5 late."""
@@ -48,10 +51,15 @@ class Drums(NamedTuple):
 
 def skyline(notes: Notes) -> Notes:
     """One note at a time: the highest of those that begin together, each cut off by the next."""
-    kept = notes[np.lexsort((-notes[:, 2], notes[:, 0]))]
-    kept = kept[np.r_[True, np.diff(kept[:, 0]) > 0]] if len(kept) else kept
+    kept = notes[skyline_rows(notes)]
     kept[:-1, 1] = np.minimum(kept[:-1, 1], kept[1:, 0])
     return kept
+
+
+def skyline_rows(notes: Notes) -> npt.NDArray[np.int64]:
+    """The rows of ``notes`` that are its `skyline`, by their start."""
+    order = np.lexsort((-notes[:, 2], notes[:, 0]))
+    return order[np.diff(notes[order, 0], prepend=-1) > 0]
 
 
 def melody_tokens(notes: Notes, length: int) -> Tokens:
@@ -100,6 +108,18 @@ def drum_hits(part: Drums) -> npt.NDArray[np.float64]:
     place, drum = np.nonzero(part.bits)
     where = place, drum
     return np.stack([place + part.timing[where], np.array(DRUM_PITCHES)[drum], part.velocity[where]], 1, dtype=float)
+
+
+def played(part: Drums) -> npt.NDArray[np.uint8]:
+    """A part in bytes, uint8 ``[T, 27]``: bits, velocities, and timings, of which ``TIMING_ZERO`` is on the grid."""
+    timing = np.rint(part.timing * TIMING_STEP + TIMING_ZERO).astype(np.uint8)
+    return np.concatenate([part.bits, part.velocity, timing], 1)
+
+
+def part_of(content: npt.NDArray[np.uint8]) -> Drums:
+    """The part that `played` has written, timings to 1/254 of a step."""
+    bits, velocity, timing = np.split(content, 3, axis=1)
+    return Drums(bits, velocity, ((timing - TIMING_ZERO) / TIMING_STEP * (bits > 0)).astype(np.float32))
 
 
 def chord_number(symbol: str) -> int:
