@@ -157,7 +157,8 @@ class SteeredELBO(Objective):
             return loss(out.nll + (out.kl.mean() - self.target).clamp(min=0), nll=out.nll, kl=out.kl)
         weight = self.log_weight.exp()
         with torch.no_grad():
-            self.log_weight += self.RATE * (out.kl.mean() / self.target - 1).clamp(-1, 1)
+            excess = out.kl.mean() / self.target - 1
+            self.log_weight.add_(self.RATE * excess.clamp(-1, 1)).clamp_(-12, 12)  # whatever the target, a finite loss
         return loss(out.nll + weight * out.kl, nll=out.nll, kl=out.kl, weight=weight.expand(1))
 
 

@@ -17,7 +17,7 @@ from gargalo.spec import DataSpec
 from gargalo.training import seeded
 
 FIGURES = "steps", "precision", "recall", "notes", "windows"
-COMPARED, AT_ONCE = 1_000, 1 << 26  # rows for which copies are looked for, and numbers compared together
+COMPARED, AT_ONCE = 1_000, 1 << 22  # rows for which copies are looked for, and numbers compared together
 
 
 def is_music(spec: DataSpec) -> bool:
