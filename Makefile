@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format docs bench bench-speed bench-defaults bench-collections bench-methods clean
+.PHONY: demo test lint format docs bench bench-music bench-speed bench-defaults bench-collections bench-methods clean
 
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -55,6 +55,10 @@ bench-collections: .venv/installed
 	$(BIN)/python -m benchmarks.anomaly
 	$(BIN)/python -m benchmarks.collection
 	$(BIN)/python -m benchmarks.losses
+	$(BIN)/python docs/generate.py
+
+bench-music: .venv/installed
+	$(BIN)/python -m benchmarks.music_fuzz
 	$(BIN)/python docs/generate.py
 
 bench: .venv/installed

@@ -14,13 +14,11 @@ from benchmarks import music_fuzz
 
 from gargalo.data import open_like, open_source
 from gargalo.data.music import files, grid, notation, pieces, sound, windows
+from gargalo.data.music.harmony import chord_name, chord_number, chord_of, song_chords
 from gargalo.data.music.song import Key, Metre, Song, Tempo, Track, sorted_notes
 from gargalo.data.music.vocabulary import (
     HOLD,
     OFF,
-    chord_name,
-    chord_number,
-    chord_of,
     drum_hits,
     drum_part,
     melody_notes,
@@ -352,7 +350,19 @@ def test_chords_that_sound_are_recognized(number):
     name = chord_name(number)
     root, quality = divmod(number - 1, 4)
     tones = np.array([48 + root + t for t in ((0, 4, 7), (0, 3, 7), (0, 4, 7, 10), (0, 3, 6))[quality]])
-    assert chord_name(chord_of(tones, np.ones(len(tones)))) == name
+    heard = np.bincount(tones % 12, minlength=12)[None]
+    assert chord_name(int(chord_of(heard.astype(float), tones[:1])[0])) == name
+
+
+def test_the_chords_of_a_song_are_its_symbols_or_what_sounds():
+    jig = notation.read_book(b'X:1\nM:6/8\nL:1/8\nK:G\nD|"G"GBd "D7"dcA|"Em"EGB z3|\n', "t")[0]
+    spelled = [chord_name(number) for number in song_chords(jig)[::6]]
+    assert spelled == ["N", "N", "G", "D7", "Em"]
+    sounding = [[960 * bar + 480 * beat, 480, pitch, 80] for bar, low in enumerate((48, 53, 55))
+                for beat in (0, 1) for pitch in (low, low + 4, low + 7)]  # fmt: skip
+    tune = song([[480 * beat, 480, 72 + beat % 3, 80] for beat in range(6)])
+    both = replace(tune, tracks=(*tune.tracks, Track("chords", 0, False, sorted_notes(sounding))))
+    assert [chord_name(number) for number in song_chords(both)[::8]] == ["C", "F", "G"]
 
 
 def test_a_song_sounds_at_its_pitches_and_times(tmp_path):

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gargalo.data.music.grid import bar_starts, grid_error, lateness, moved
+from gargalo.data.music.harmony import ROOTS
 from gargalo.data.music.song import LENGTH, PITCH, START, Key, Song, Track
 from gargalo.data.music.sources import Cut, Form, drum_cut, melody_cut, music_items, songs_of
-from gargalo.data.music.vocabulary import ROOTS
 from gargalo.data.source import Skipped
 from gargalo.errors import DataError
 
