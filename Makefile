@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format docs bench bench-speed bench-defaults bench-collections bench-methods clean
+.PHONY: demo test lint format docs weights bench bench-speed bench-defaults bench-collections bench-methods clean
 
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -35,6 +35,9 @@ bench-methods: .venv/installed  # four hours: every method for a minute, the bes
 
 docs: .venv/installed
 	$(BIN)/python docs/generate.py
+
+weights: .venv/installed  # five hours: those that ship, from FLOWERS, a folder of TensorFlow's flower_photos
+	$(BIN)/python -m benchmarks.weights $(FLOWERS)
 
 bench-speed: .venv/installed
 	$(BIN)/python -m benchmarks.speed
