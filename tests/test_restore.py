@@ -91,6 +91,18 @@ def test_a_fresh_upscaler_is_bicubic_interpolation_and_enlarges_alpha():
     assert np.abs(large - (target[0] * 255).permute(1, 2, 0).numpy()).max() <= 1
 
 
+@pytest.mark.parametrize(("method", "corruption", "channels"), TASKS)
+@pytest.mark.filterwarnings("ignore::gargalo.errors.OutOfDomainWarning")
+def test_8_bits_may_be_quick_and_hardly_differ(method, corruption, channels):
+    trained = model(method, corruption, channels)
+    with torch.no_grad():
+        trained.net.decoder.last.weight.mul_(0.2)  # so that it moves pixels as a trained one would
+    exact = restored(trained, COLOR.astype(np.uint16) * 257, tile=32) / 257
+    whole, tiled = restored(trained, COLOR, tile=4096), restored(trained, COLOR, tile=32)
+    assert np.square(whole - exact).mean() ** 0.5 < 1
+    assert np.abs(whole.astype(int) - tiled).max() <= 1
+
+
 def test_a_turned_picture_gives_a_turned_result_with_self_ensemble():
     trained, picture = model("denoiser", "noise:std=0.1"), COLOR[:60, :46]
     once = gargalo.denoise(trained, picture, self_ensemble=True)
