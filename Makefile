@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format docs bench bench-speed bench-defaults bench-collections bench-methods bench-restoration clean
+.PHONY: demo test lint format docs bench bench-speed bench-defaults bench-collections bench-methods bench-restoration bench-music clean
 
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -61,6 +61,8 @@ bench-restoration: .venv/installed  # more than an hour: classical filters half 
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[rivals]'
 	$(BIN)/python -m benchmarks.restoration
 	$(BIN)/python -m benchmarks.restoration --claim --minutes 10
+bench-music: .venv/installed
+	$(BIN)/python -m benchmarks.music_fuzz
 	$(BIN)/python docs/generate.py
 
 bench: .venv/installed

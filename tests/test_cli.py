@@ -121,7 +121,10 @@ HEAVY = "import sys, gargalo, gargalo.cli; {}; print([m for m in {} if m in sys.
 
 @pytest.mark.parametrize(
     ("use", "absent"),
-    [("0", ("torch", "matplotlib", "sklearn")), ("gargalo.train, gargalo.load", ("matplotlib", "sklearn", "fastapi"))],
+    [
+        ("0", ("torch", "matplotlib", "sklearn")),
+        ("gargalo.train, gargalo.load, gargalo.inspect", ("matplotlib", "sklearn", "fastapi", "symusic")),
+    ],
 )
 def test_importing_is_light(use, absent):
     code = HEAVY.format(use, absent)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from gargalo.networks.conductor import conductor
 from gargalo.networks.mixer import Block
 from gargalo.networks.recurrent import GRU
 from gargalo.registry import network
@@ -54,3 +55,26 @@ def test_networks_of_sequences_say_what_they_take(net, spec):
 def test_a_sequence_is_tokens_or_numbers(shape, vocabulary):
     with pytest.raises(ValueError, match="A sequence is"):
         DataSpec("sequence", shape, vocabulary=vocabulary)
+
+
+@pytest.mark.parametrize("spec", [TOKENS, DataSpec("sequence", (12, 9))], ids=["tokens", "bits"])
+def test_a_conductors_player_hears_what_it_played_and_nothing_later(spec):
+    _, decoder = conductor(spec, 5, 10, spec.vocabulary or 1, size="tiny", segments=3)
+    z = torch.randn(4, 5)
+    with torch.no_grad():
+        free = decoder(z)
+        by_step = free.view(4, 12, -1)
+        played = by_step.argmax(2) if spec.is_tokens else (by_step > 0).float()
+        torch.testing.assert_close(decoder(z, played), free)  # all steps at once are those one by one
+        other = played.clone()
+        other[:, 5:] = (other[:, 5:] + 1) % 2
+        moved = (decoder(z, other) - free).view(4, 12, -1).abs().amax((0, 2)) > 0
+    assert moved.tolist() == [False] * 6 + [True] * 6
+    assert decoder.generate(z).shape == (4, *spec.shape)
+
+
+def test_a_conductor_says_what_it_cannot_play():
+    with pytest.raises(ValueError, match="segments=5 must divide the 12 steps"):
+        conductor(TOKENS, 5, 10, 7, segments=5)
+    with pytest.raises(ValueError, match="tokens or bits"):
+        conductor(DataSpec("sequence", (12, 2), likelihood="laplace"), 5, 10, 1)

@@ -1,6 +1,7 @@
 """What objectives look at, and what they leave alone."""
 
 import itertools
+import math
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ from gargalo.functional import log_mean_exp
 from gargalo.model import Batch, LatentModel, Output
 from gargalo.registry import method
 from gargalo.spec import DataSpec
-from gargalo.training import seeded
+from gargalo.training import Settings, TrainState, seeded, train
 
 VECTOR = DataSpec("vector", (6,), likelihood="gaussian:std=1.0")
 SHAPES = {"image": (1, 12, 8), "vector": (40,)}
@@ -180,3 +181,53 @@ def test_hamiltonian_steps_leave_the_bound_a_bound(name, options):
                 out = net(Batch(x, x), samples=20_000)
             found.append(log_mean_exp((out.log_p - out.log_q - out.nll).view(-1, 4)))
     torch.testing.assert_close(found[0], found[1], atol=0.05, rtol=0.01)
+
+
+def steered(target):
+    """A model of noise, where every nat of the KL can be had, and its state; the same at every call."""
+    with seeded(0):
+        spec = replace(VECTOR, likelihood="gaussian:std=0.3", network="mlp:width=16,depth=0")
+        model, _ = method["vae"](spec, latent_dim=4)
+    return TrainState(model, objectives.SteeredELBO(target), SETTINGS, 800)
+
+
+SETTINGS = Settings(epochs=1, batch_size=64, lr=1e-2)
+
+
+def noise():
+    """The same batches at every call."""
+    for number in itertools.count():
+        with seeded(number):
+            x = torch.randn(64, 6)
+        yield Batch(x, x)
+
+
+@pytest.mark.parametrize("target", [2.0, 4.0])
+def test_a_kl_is_steered_to_its_target(target):
+    kls = [step.terms["kl"] for step in train(steered(target), noise(), SETTINGS)]
+    assert sum(kls[-50:]) / 50 == pytest.approx(target, rel=0.1)
+
+
+def test_steering_goes_on_where_it_was_bit_for_bit():
+    whole, half, other = steered(5.0), steered(5.0), steered(5.0)
+    list(train(whole, itertools.islice(noise(), 12), SETTINGS))
+    list(train(half, itertools.islice(noise(), 6), SETTINGS))
+    other.restore(half.tensors(), half.counters())
+    list(train(other, itertools.islice(noise(), 6, 12), SETTINGS))
+    tensors = whole.tensors()
+    assert tensors["learner.objective.log_weight"] != steered(5.0).learner.objective.log_weight
+    assert all(torch.equal(tensor, tensors[name]) for name, tensor in other.tensors().items())
+
+
+def test_what_is_steered_is_judged_by_what_it_explains_and_by_a_kl_that_is_too_large():
+    state = steered(5.0)
+    objective, batch = state.learner.objective.eval(), next(noise())
+    for target in (1e-3, 1e6):
+        objective.target = target
+        with seeded(1):
+            result = objective(state.learner.model, batch)
+        excess = max(0.0, float(result.terms["kl"]) - target)
+        torch.testing.assert_close(result.total, result.terms["nll"] + excess)
+    with pytest.raises(ValueError, match="must be above 0"):
+        objectives.SteeredELBO(0.0)
+    assert math.exp(float(objective.log_weight)) == pytest.approx(0.1)

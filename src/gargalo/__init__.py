@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gargalo.verbs.collection import Copies, duplicates, neighbors
     from gargalo.verbs.diagnose import Finding, diagnose
     from gargalo.verbs.latent import decode, embed, interpolate, project, reconstruct, sample
+    from gargalo.verbs.music import convert, inspect
     from gargalo.verbs.prior import fit_prior
     from gargalo.verbs.restore import denoise, inpaint, noise_level, upscale
     from gargalo.verbs.score import Scores, heat_map, score
@@ -41,6 +42,7 @@ __all__ = [
     "__version__",
     "available",
     "compare",
+    "convert",
     "decode",
     "denoise",
     "diagnose",
@@ -52,6 +54,7 @@ __all__ = [
     "fit_prior",
     "heat_map",
     "inpaint",
+    "inspect",
     "interpolate",
     "load",
     "neighbors",
@@ -79,6 +82,7 @@ _HOMES = {
     "gargalo.verbs.collection": ("Copies", "duplicates", "neighbors"),
     "gargalo.verbs.diagnose": ("Finding", "diagnose"),
     "gargalo.verbs.latent": ("decode", "embed", "interpolate", "project", "reconstruct", "sample"),
+    "gargalo.verbs.music": ("convert", "inspect"),
     "gargalo.verbs.prior": ("fit_prior",),
     "gargalo.verbs.restore": ("denoise", "inpaint", "noise_level", "upscale"),
     "gargalo.verbs.score": ("Scores", "heat_map", "score"),

@@ -62,6 +62,15 @@ def code_model(spec: DataSpec, quantizer: Any) -> LatentModel:
     return build(spec, quantizer.outputs, ready, prior)
 
 
+def check_sequence(name: str, spec: DataSpec) -> None:
+    """ValueError for what has no steps."""
+    if spec.kind != "sequence":
+        raise ValueError(
+            f"{name} takes sequences, such as melodies:path=FOLDER or drums:path=FOLDER; this data is a {spec.kind} of "
+            f"shape {spec.shape}."
+        )
+
+
 def check_amounts(name: str, spec: DataSpec) -> None:
     """ValueError for tokens, of methods that follow slopes from what is decoded or to what is encoded."""
     if spec.is_tokens:

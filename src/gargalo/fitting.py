@@ -65,7 +65,10 @@ def configured(
     if corruption == "auto":
         corruption = suggested.get("corruption", "none")
     parts = {key: suggested[key] for key in ("likelihood",) if key in suggested} | parts
-    settings = dataclasses.replace(settings, batch_size=settings.batch_size or suggested.get("batch_size"))
+    open_settings = {
+        key: suggested[key] for key in ("batch_size", "lr") if getattr(settings, key) is None and key in suggested
+    }
+    settings = dataclasses.replace(settings, **open_settings)
     spec = dataclasses.replace(spec, input_shape=corrupted_shape(corruption, spec), **parts)
     return {
         "gargalo": __version__,
@@ -107,7 +110,7 @@ def asks_for_labels(method: str, arguments: dict[str, Any] | None) -> bool:
 
 def suggestions(method: str, arguments: dict[str, Any] | None) -> dict[str, Any]:
     """How a method is trained where nobody says otherwise, as its model suggests: the ``corruption``, ``augment``,
-    ``likelihood`` and ``batch_size``, and ``folders``, the source that reads folders of pictures."""
+    ``likelihood``, ``batch_size`` and ``lr``, and ``folders``, the source that reads folders of pictures."""
     found = _probe(method, json.dumps(arguments or {}, default=repr, sort_keys=True))
     return {} if found is None else found.suggested
 

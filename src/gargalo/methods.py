@@ -6,6 +6,7 @@ checkpoint. The first line of the docstring is its description.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from gargalo.assembly import (
     build,
     check_amounts,
     check_latent,
+    check_sequence,
     code_model,
     counts_of,
     dense_hierarchy,
@@ -29,6 +31,7 @@ from gargalo.errors import check_range
 from gargalo.hamiltonian import Hamiltonian, Riemannian
 from gargalo.model import LatentModel
 from gargalo.networks import restorer
+from gargalo.networks.conductor import conductor
 from gargalo.networks.sizes import Size
 from gargalo.networks.steps import Row
 from gargalo.objectives import Objective
@@ -321,6 +324,46 @@ def deep_vae(
     return picture_hierarchy(spec, width, channels, counts_of("levels", levels)), objectives.ELBO(warmup=kl_warmup)
 
 
+# ---- Music ---------------------------------------------------------------------------------------------------------
+
+
+@method
+def music(
+    spec: DataSpec,
+    *,
+    latent_dim: int = 128,
+    preset: Literal["reconstruct", "generate"] = "reconstruct",
+    beta: float = 0.02,
+    bits: float = 80.0,
+) -> Made:
+    """VAE of melodies or drum parts, all steps at once, whose prior is fitted afterwards: after Roberts et al. 2018.
+
+    To ``reconstruct``, the KL weighs ``beta``; to ``generate``, its weight is steered so that codes tell ``bits``.
+    """
+    check_sequence("music", spec)
+    model = gaussian_model(spec, latent_dim)
+    model.suggested_prior = "maf"
+    steered = preset == "generate"
+    return model, objectives.SteeredELBO(bits * math.log(2)) if steered else objectives.ELBO(beta)
+
+
+@method
+def music_classic(
+    spec: DataSpec,
+    *,
+    latent_dim: int = 128,
+    beta: float = 0.2,
+    free_bits: float = 48.0,
+    kl_warmup: int = 1000,
+    segments: int = 2,
+    size: Size = "base",
+) -> Made:
+    """MusicVAE: a recurrent encoder, a conductor of segments, a decoder that hears its notes (Roberts et al. 2018)."""
+    check_sequence("music_classic", spec)
+    told = replace(spec, network=partial(conductor, segments=segments, size=size))
+    return gaussian_model(told, latent_dim), objectives.ELBO(beta, free_bits * math.log(2), kl_warmup)
+
+
 # ---- Discrete codes ------------------------------------------------------------------------------------------------
 
 
@@ -428,7 +471,8 @@ def denoiser(
         bias=bias,
         corruption="none" if self_supervised else "noise:std=0-0.2157,told=0.5",
         likelihood="gaussian:squash=false",
-        batch_size=32,
+        batch_size=8,
+        lr=1e-3,
     )
     return model, objectives.Neighbors(consistency) if self_supervised else objectives.Reconstruction()
 
@@ -447,7 +491,8 @@ def upscaler(spec: DataSpec, *, size: Size = "base", width: int | None = None, d
         usual[0] if width is None else width,
         corruption="downscale:factor=2",
         likelihood="laplace",
-        batch_size=32,
+        batch_size=8,
+        lr=1e-3,
     )
     return model, objectives.Reconstruction()
 
@@ -465,6 +510,7 @@ def inpainter(spec: DataSpec, *, size: Size = "base", width: int | None = None, 
         reach=2 ** (levels - 1),
         corruption="mask",
         likelihood="laplace",
-        batch_size=32,
+        batch_size=8,
+        lr=1e-3,
     )
     return model, objectives.Reconstruction()

@@ -78,6 +78,11 @@ class LatentModel(nn.Module):
         teacher = teacher if getattr(self.decoder, "autoregressive", False) else None
         return self.likelihood(self.decoder(z, *self._given(condition, teacher)))
 
+    def draw(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """An example of each code from the likelihood, ``[N, *shape]``, where `decode` has the likeliest."""
+        generate = getattr(self.decoder, "generate", None)
+        return self.decode(z, condition).sample() if generate is None else generate(z)
+
     def forward(self, batch: Batch, samples: int = 1, noise: Tensor | None = None) -> Output:
         """Everything an objective needs. ``samples`` draws of each example follow one another as whole batches."""
         posterior = self.encode(batch.input, batch.condition).repeat(samples)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -129,6 +130,36 @@ class ELBO(Objective):
         expect_density(self, out.posterior)
         ramp = (self.step / self.warmup).clamp(max=1.0) if self.warmup and self.training else 1.0
         return loss(out.nll + self.beta * ramp * out.kl.clamp(min=self.free_nats), nll=out.nll, kl=out.kl)
+
+
+class SteeredELBO(Objective):
+    """A bound whose KL is steered to ``target`` nats, on average over the rows (after Shao et al. 2020).
+
+    In training the weight of the KL grows at every step by up to a hundredth while it is above, and falls while it is
+    below; the weight is a buffer, so that a resumed run goes on steering where it was. Outside training, where runs are
+    compared whose weights differ, what is above the target counts in full and the rest not at all.
+    """
+
+    log_weight: Tensor
+    RATE = 0.01
+
+    def __init__(self, target: float, weight: float = 0.1) -> None:
+        super().__init__()
+        if not (target > 0 and weight > 0 and math.isfinite(target + weight)):
+            raise ValueError(f"The target of the KL, {target} nats, and its first weight {weight} must be above 0.")
+        self.target = target
+        self.register_buffer("log_weight", torch.tensor(math.log(weight)))
+
+    def forward(self, model: nn.Module, batch: Batch, player: str = "model") -> Loss:
+        out: Output = model(batch)
+        expect_density(self, out.posterior)
+        if not self.training:
+            return loss(out.nll + (out.kl.mean() - self.target).clamp(min=0), nll=out.nll, kl=out.kl)
+        weight = self.log_weight.exp()
+        with torch.no_grad():
+            excess = out.kl.mean() / self.target - 1
+            self.log_weight.add_(self.RATE * excess.clamp(-1, 1)).clamp_(-12, 12)  # whatever the target, a finite loss
+        return loss(out.nll + weight * out.kl, nll=out.nll, kl=out.kl, weight=weight.expand(1))
 
 
 class Capacity(Objective):
@@ -285,7 +316,7 @@ class Neighbors(Objective):
     batch's target is not looked at.
     """
 
-    independent_noise = True  # is taken for granted
+    independent_noise = True  # is taken for granted: see `gargalo.evaluation.noise`
 
     def __init__(self, consistency: float) -> None:
         super().__init__()

@@ -94,6 +94,38 @@ def lost(series: dict[str, list[float]]) -> Figure:
     return figure
 
 
+def piano_roll(parts: dict[str, np.ndarray], bars: np.ndarray, drums: Sequence[str] = ()) -> Figure:
+    """Notes ``[N, 4]`` of each part: start, end, pitch, velocity, with lines and numbers at the starts of ``bars``.
+
+    Times are in any one unit. With names of ``drums`` the pitches are their numbers.
+    """
+    from matplotlib.collections import PolyCollection
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MultipleLocator
+
+    end = max(float(notes[:, 1].max()) for notes in parts.values())
+    figure = Figure(figsize=(min(3 + 0.6 * len(bars), 24), 2.5 if drums else 4.2), layout="constrained")
+    axes = figure.subplots()
+    for number, (name, notes) in enumerate(parts.items()):
+        start, stop, pitch, velocity = notes.astype(float).T
+        corners = ((start, pitch - 0.45), (stop, pitch - 0.45), (stop, pitch + 0.45), (start, pitch + 0.45))
+        color = np.repeat(_color(number)[None], len(notes), 0)
+        color[:, 3] = 0.35 + 0.65 * velocity / 127
+        axes.add_collection(PolyCollection(list(np.array(corners).transpose(2, 0, 1)), facecolors=color, label=name))
+    axes.set_xlim(0, end)
+    axes.autoscale_view(scalex=False)
+    axes.set_xticks(bars, [str(bar + 1) if bar % max(1, len(bars) // 40) == 0 else "" for bar in range(len(bars))])
+    axes.grid(axis="x", alpha=0.4)
+    axes.set_xlabel("bar")
+    if drums:
+        axes.set_yticks(range(len(drums)), drums)
+        return figure
+    axes.yaxis.set_major_locator(MultipleLocator(12))
+    axes.yaxis.set_major_formatter(lambda pitch, _: f"C{pitch // 12 - 1:.0f}")
+    axes.legend(fontsize=8, loc="upper right")
+    return figure
+
+
 def curves(steps: list[int], series: dict[str, list[float]]) -> Figure:
     """Lines over training steps."""
     figure, axes = _figure()
@@ -103,6 +135,12 @@ def curves(steps: list[int], series: dict[str, list[float]]) -> Figure:
     axes.set_ylabel("nats an example")
     axes.legend(fontsize=8)
     return figure
+
+
+def _color(number: int) -> np.ndarray:
+    from matplotlib.colors import to_rgba
+
+    return np.array(to_rgba(f"C{number % 10}"))
 
 
 def _figure() -> tuple[Figure, Axes]:

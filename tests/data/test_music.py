@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import wave
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -9,20 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from benchmarks import music_fuzz
 
 from gargalo.data import open_like, open_source
-from gargalo.data.music import files, grid, notation, windows
+from gargalo.data.music import files, grid, notation, pieces, sound, windows
+from gargalo.data.music.harmony import chord_name, chord_number, chord_of, song_chords
 from gargalo.data.music.song import Key, Metre, Song, Tempo, Track, sorted_notes
 from gargalo.data.music.vocabulary import (
     HOLD,
     OFF,
-    chord_name,
-    chord_number,
-    chord_of,
     drum_hits,
     drum_part,
     melody_notes,
     melody_tokens,
+    part_of,
 )
 from gargalo.errors import DataError
 from gargalo.registry import augmentation
@@ -61,8 +62,8 @@ def test_a_tune_cut_and_joined_is_the_same_tune():
     ends = np.minimum(starts + rng.integers(1, 9, len(starts)), np.append(starts[1:], 200))
     notes = np.stack([starts, ends, rng.integers(21, 109, len(starts)), np.full(len(starts), 80)], 1)
     tokens = melody_tokens(notes, 208)
-    pieces = windows.cut(tokens, np.arange(0, 208, 16), 16)
-    assert melody_notes(windows.join(pieces)).tolist() == notes[:, :3].tolist()
+    apart = windows.cut(tokens, np.arange(0, 208, 16), 16)
+    assert melody_notes(apart.reshape(-1)).tolist() == notes[:, :3].tolist()
 
 
 def test_a_pickup_stands_before_the_first_bar_line():
@@ -117,31 +118,63 @@ def test_every_tune_of_a_book_with_its_title_tempo_and_chords():
     assert second.keys == (Key(0, 1, False),)
 
 
-def test_a_written_song_comes_back_equal(tmp_path):
+@pytest.fixture
+def band():
+    """Three minutes in 6/8 at 96 and then 120 quarters a minute, played with all kinds of force and a little late."""
     rng = np.random.default_rng(1)
-    starts = np.arange(0, 480 * 288, 240)  # three minutes of quarters at 96 a minute
-    notes = np.stack([starts, np.full(len(starts), 200), rng.integers(60, 80, len(starts))], 1)
-    loud = rng.integers(1, 128, (len(starts), 1))
-    lead = Track("Fiddle", 40, False, np.hstack([notes, loud]))
-    drums = Track("Kit", 0, True, np.hstack([notes[::2, :2], np.full((len(starts[::2]), 1), 36), loud[::2]]))
-    made = Song(
-        "six", 480, (lead, drums), (Tempo(0, 625_000), Tempo(480 * 100, 500_000)),
-        (Metre(0, 6, 8), Metre(480 * 144, 3, 4)), (Key(0, -1, True),),
+    starts = np.arange(0, 480 * 288, 240)
+    pitches, loud = rng.integers(60, 80, len(starts)), rng.integers(1, 128, len(starts))
+    late = rng.integers(-9, 30, len(starts)).clip(min=-starts)
+    lead = np.stack([starts + late, np.full(len(starts), 200), pitches, loud], 1)
+    kit = np.stack([(starts + late)[::2], np.full(len(starts[::2]), 60), np.full(len(starts[::2]), 36), loud[::2]], 1)
+    return Song(
+        "six", 480, (Track("Fiddle", 40, False, lead), Track("Kit", 0, True, kit)),
+        (Tempo(0, 625_000), Tempo(480 * 100, 500_000)), (Metre(0, 6, 8), Metre(480 * 144, 3, 4)), (Key(0, -1, True),),
     )  # fmt: skip
-    files.write_midi(made, tmp_path / "six.mid")
+
+
+def test_a_written_song_comes_back_equal(band, tmp_path):
+    files.write_midi(band, tmp_path / "six.mid")
     (back,) = files.read_music(tmp_path / "six.mid")
     assert (tmp_path / "six.mid").read_bytes()[8:10] == b"\0\1"
-    assert (back.tempos, back.metres, back.keys, back.division) == (made.tempos, made.metres, made.keys, 480)
-    for given, found in zip(made.tracks, back.tracks, strict=True):
+    assert (back.tempos, back.metres, back.keys, back.division) == (band.tempos, band.metres, band.keys, 480)
+    for given, found in zip(band.tracks, back.tracks, strict=True):
         assert (found.name, found.program, found.drums) == (given.name, given.program, given.drums)
         assert found.notes.tolist() == given.notes.tolist()
 
 
-def test_another_melody_keeps_velocities_program_and_the_rest():
-    made = song([[0, 240, 60, 30], [480, 240, 62, 90]], tempos=(Tempo(0, 625_000),), metres=(Metre(0, 6, 8),))
-    other = grid.with_notes(made, 0, np.array([[0, 2, 65], [3, 5, 67]]))
-    assert other.tracks[0].notes.tolist() == [[0, 240, 65, 30], [360, 240, 67, 90]]
-    assert (other.tempos, other.metres, other.tracks[0].program) == (made.tempos, made.metres, 5)
+def test_a_song_of_three_minutes_taken_apart_and_put_together_is_the_same(band):
+    for take, put in ((pieces.melody_pieces, pieces.with_melody), (pieces.drum_pieces, pieces.with_drums)):
+        apart = take(band, 32)
+        assert (np.diff(apart.starts) == 24).all()  # two bars of 6/8; what a window says of the third is left out
+        back = put(apart, apart.windows)
+        assert (back.tempos, back.metres, back.keys) == (band.tempos, band.metres, band.keys)
+        for given, found in zip(band.tracks, back.tracks, strict=True):
+            assert (found.name, found.program, found.drums) == (given.name, given.program, given.drums)
+            assert found.notes.tolist() == given.notes.tolist()
+
+
+def test_notes_put_in_another_place_keep_the_rest_of_the_song(band):
+    apart = pieces.melody_pieces(band, 32)
+    changed = apart.windows.copy()
+    row, step = np.argwhere(changed >= 2)[5]
+    changed[row, step] += 1
+    back = pieces.with_melody(apart, changed)
+    ours, theirs = back.tracks[0].notes, band.tracks[0].notes
+    different = np.flatnonzero((ours != theirs).any(1))
+    assert len(different) == 1
+    assert ours[different[0], 2] == theirs[different[0], 2] + 1
+    assert ours[different[0], 3] == theirs[different[0], 3]
+    beat = pieces.drum_pieces(band, 32)
+    silent = pieces.with_drums(beat, beat.windows * 0)
+    assert len(silent.tracks[1].notes) == 0
+    fuller = beat.windows.copy()
+    fuller[0, 1, 1] = 1
+    hit = np.array([[120, 60, 38, band.tracks[1].notes[0, 3]]])
+    more = pieces.with_drums(beat, fuller).tracks[1].notes
+    assert [row for row in more.tolist() if row not in band.tracks[1].notes.tolist()] == hit.tolist()
+    with pytest.raises(ValueError, match="were taken"):
+        pieces.with_melody(apart, changed[:2])
 
 
 def test_bars_through_changes_of_metre():
@@ -317,4 +350,90 @@ def test_chords_that_sound_are_recognized(number):
     name = chord_name(number)
     root, quality = divmod(number - 1, 4)
     tones = np.array([48 + root + t for t in ((0, 4, 7), (0, 3, 7), (0, 4, 7, 10), (0, 3, 6))[quality]])
-    assert chord_name(chord_of(tones, np.ones(len(tones)))) == name
+    heard = np.bincount(tones % 12, minlength=12)[None]
+    assert chord_name(int(chord_of(heard.astype(float), tones[:1])[0])) == name
+
+
+def test_the_chords_of_a_song_are_its_symbols_or_what_sounds():
+    jig = notation.read_book(b'X:1\nM:6/8\nL:1/8\nK:G\nD|"G"GBd "D7"dcA|"Em"EGB z3|\n', "t")[0]
+    spelled = [chord_name(number) for number in song_chords(jig)[::6]]
+    assert spelled == ["N", "N", "G", "D7", "Em"]
+    sounding = [[960 * bar + 480 * beat, 480, pitch, 80] for bar, low in enumerate((48, 53, 55))
+                for beat in (0, 1) for pitch in (low, low + 4, low + 7)]  # fmt: skip
+    tune = song([[480 * beat, 480, 72 + beat % 3, 80] for beat in range(6)])
+    both = replace(tune, tracks=(*tune.tracks, Track("chords", 0, False, sorted_notes(sounding))))
+    assert [chord_name(number) for number in song_chords(both)[::8]] == ["C", "F", "G"]
+
+
+def test_a_song_sounds_at_its_pitches_and_times(tmp_path):
+    made = song([[0, 480, 69, 100], [960, 480, 81, 100]], tempos=(Tempo(0, 500_000), Tempo(960, 250_000)))
+    samples = sound.render(made)
+    sound.write_wav(samples, tmp_path / "a.wav")
+    with wave.open(str(tmp_path / "a.wav")) as back:
+        assert (back.getnchannels(), back.getsampwidth(), back.getframerate()) == (1, 2, sound.RATE)
+        again = np.frombuffer(back.readframes(back.getnframes()), "<i2")
+    assert (again == samples).all()
+    for start, hertz in ((0.1, 440), (1.02, 880)):
+        part = samples[int(start * sound.RATE) :][: int(0.2 * sound.RATE)] * np.hanning(int(0.2 * sound.RATE))
+        assert np.abs(np.fft.rfft(part)).argmax() / 0.2 == pytest.approx(hertz, abs=5)
+    between = samples[int(0.6 * sound.RATE) : int(0.99 * sound.RATE)]  # after the first, with its release
+    assert np.abs(between).max() == 0
+    with pytest.raises(DataError, match="minutes"):
+        sound.render(song([[0, 480 * 4_000, 69, 100]]))
+
+
+def test_the_nine_drums_are_nine_sounds_that_end_in_silence():
+    kit = [sound.drum(number) for number in range(9)]
+    centers = []
+    for hit in kit:
+        power = np.abs(np.fft.rfft(hit, sound.RATE * 2)) ** 2
+        centers.append(float((power * np.arange(len(power))).sum() / power.sum() / 2))
+        assert abs(hit[-1]) < 0.01
+    kick, snare, closed, opened, low, mid, high, crash, ride = centers
+    assert kick < low < mid < high < snare < min(closed, opened, crash, ride)
+    assert len(kit[2]) < len(kit[3]) < len(kit[7])
+
+
+def test_broken_midi_files_crash_nothing():
+    outcomes, slowest = music_fuzz.run(150)
+    assert outcomes.total() == 150
+    assert not outcomes["crash"]
+    assert slowest < music_fuzz.SLOW
+    assert outcomes["read"]  # some are hardly broken
+
+
+def test_grooves_keep_how_drums_were_played_and_an_info_file_says_what_is_held_out(tmp_path):
+    rng = np.random.default_rng(4)
+    for name in "abcdefgh":
+        starts = np.arange(0, 960 * 16, 120)
+        late = rng.integers(-50, 50, len(starts)).clip(min=-starts)
+        hits = np.stack([starts + late, late * 0 + 9, rng.choice([36, 38, 42], 128), rng.integers(1, 128, 128)], 1)
+        made = song(hits)
+        files.write_midi(replace(made, tracks=(replace(made.tracks[0], drums=True),)), tmp_path / f"{name}.mid")
+    (tmp_path / "info.csv").write_text("drummer,midi_filename,split\n1,a.mid,train\n1,c.mid,validation\n2,d.mid,test\n")
+    found, bits = open_source(f"grooves:path={tmp_path}"), open_source(f"drums:path={tmp_path}")
+    assert found.spec.shape == (32, 27)
+    assert {found.names[row][0] for row in found.indices("test")} == {"c", "d"}
+    assert not {"c", "d"} & {found.names[row][0] for row in found.indices("train")}
+    first = {name: row for row, name in reversed(list(enumerate(found.names)))}["a.mid, bar 1"]
+    part = part_of(found.values[first].numpy())
+    (made,) = files.read_music(tmp_path / "a.mid")
+    notes = made.tracks[0].notes
+    hits = drum_hits(part)
+    for step, pitch, velocity in hits:
+        assert any(abs(n[0] - step * 120) < 0.5 and n[2] == pitch and n[3] == velocity for n in notes)
+    assert len(bits) == len(found)
+
+
+def test_few_tunes_are_enough_for_three_parts(tmp_path):
+    rng = np.random.default_rng(5)
+    for number in range(3):
+        notes = [[240 * place, 240, pitch, 80] for place, pitch in enumerate(rng.integers(60, 80, 100 + 30 * number))]
+        files.write_midi(song(notes), tmp_path / f"{number}.mid")
+    found = open_source(str(tmp_path))
+    parts = {part: {found.names[row][0] for row in found.indices(part)} for part in ("train", "validation", "test")}
+    assert sorted(map(sorted, parts.values())) == [["0"], ["1"], ["2"]]
+    assert parts["train"] == {"2"}
+    (tmp_path / "0.mid").unlink()
+    with pytest.raises(DataError, match="2 unrelated things"):
+        open_source(str(tmp_path)).indices("test")

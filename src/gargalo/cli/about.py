@@ -39,6 +39,8 @@ def evaluate(
     lines = [f"{'':12}" + "".join(f"{n:>10}" for n in names)]
     for name, row in {"this model": result, **{k: v for k, v in result["baselines"].items() if v}}.items():
         lines.append(f"{name:12}" + "".join(f"{'' if row[n] is None else format(row[n], '.5g'):>10}" for n in names))
+    if "music" in result:
+        lines += _played(result["music"])
     if probe:
         lines += _probed(result["probe"])
     lines += [f"{key}: {result[key]:.5g}" for key in ("elbo", "nll", "kl", "active_units") if result[key] is not None]
@@ -50,6 +52,17 @@ def evaluate(
         outside, auroc = result["domain"]["outside"], result["domain"]["auroc"]
         lines.append(f"outside what it was trained on: {outside:.1%} (normal: 1%), AUROC {auroc:.4f}")
     show_text("\n".join([f"{result['data']}, {result['split']}, {result['n']:,} examples", *lines, result["verdict"]]))
+
+
+def _played(table: dict[str, Any]) -> list[str]:
+    """Lines of shares that are right."""
+    from gargalo.evaluation.music import FIGURES
+
+    names = {"greedy": "likeliest", "sampled": "drawn", "still": "always hold", "copied": "nearest copy"}
+    lines = [f"{'right':12}" + "".join(f"{name:>10}" for name in FIGURES)]
+    for key, name in names.items():
+        lines.append(f"{name:12}" + "".join(f"{table[key][figure]:>10.4f}" for figure in FIGURES))
+    return lines if table["kl_bits"] is None else [*lines, f"KL to N(0, I): {table['kl_bits']:.4g} bits"]
 
 
 def _probed(table: dict[str, Any]) -> list[str]:

@@ -31,11 +31,11 @@ Channels = Literal["auto", 1, 3]
 def patches(
     *, path: str, size: int = SIZE, stride: int | None = None, channels: Channels = "auto", most: int = 256
 ) -> Source:
-    """Squares of ``size`` pixels cut from the pictures of a folder or .zip file, none of them scaled.
+    """Squares cut from the pictures of a folder or .zip file, none of them scaled.
 
-    One begins every ``stride`` pixels, five sixths of the size unless given, and the last ends with the picture; of a
-    picture that has more than ``most``, so many are taken, spread evenly. Gray is the luma of BT.601. All patches of a
-    picture belong to one part of the data.
+    One of ``size`` pixels begins every ``stride`` pixels, five sixths of the size unless given, and the last ends with
+    the picture; of a picture that has more than ``most``, so many are taken, spread evenly. Gray is the luma of BT.601.
+    All patches of a picture belong to one part of the data.
 
     Raises DataError where there are no pictures, or more than half are bad or smaller than a patch.
     """

@@ -87,7 +87,10 @@ class Source:
             return torch.arange(len(self))
         index = torch.nonzero(self._groups == ("train", "validation", "test").index(part)).flatten()
         if not len(index):
-            raise DataError(f"{self.name} has {len(self):,} examples, too few for a {part} part. Give more data.")
+            groups = "" if self.clusters is None else f" of {len(torch.unique(self.clusters)):,} unrelated things"
+            raise DataError(
+                f"{self.name} has {len(self):,} examples{groups}, too few for a {part} part. Give more data."
+            )
         return index
 
     @cached_property
@@ -101,8 +104,8 @@ class Source:
 
     @cached_property
     def _groups(self) -> Tensor:
-        if self.clusters is not None and self.test is None:
-            return _assign_clusters(self.digests, self.clusters)
+        if self.clusters is not None:
+            return _assign_clusters(self.digests, self.clusters, self.test)
         return _assign(self.digests, self.test)
 
 
@@ -119,22 +122,27 @@ def _assign(digests: npt.NDArray[np.uint64], official: Tensor | None) -> Tensor:
     return torch.from_numpy(np.where(tested, 2, np.where(copies, -1, group)))
 
 
-def _assign_clusters(digests: npt.NDArray[np.uint64], clusters: Tensor) -> Tensor:
-    """As `_assign`, whole clusters at a time. One too large for what a part still lacks is left for training, but no
-    part goes without."""
-    _, member = np.unique(clusters.numpy(), return_inverse=True)
+def _assign_clusters(digests: npt.NDArray[np.uint64], clusters: Tensor, official: Tensor | None) -> Tensor:
+    """As `_assign`, whole clusters at a time; one too large for what a part still lacks is left for training.
+
+    A part that none was small enough for takes the smallest, where there are three.
+    """
+    tested = np.zeros(len(digests), np.bool_) if official is None else official.numpy()
+    _, member = np.unique(clusters.numpy()[~tested], return_inverse=True)
     sizes = np.bincount(member)
     content = np.zeros(len(sizes), np.uint64)
-    np.add.at(content, member, digests)  # wraps around: any order of the same rows gives the same number
-    tenth = -(-len(digests) // 10)
-    left = {1: min(tenth, MAX_VALIDATION), 2: tenth}
+    np.add.at(content, member, digests[~tested])  # wraps around: any order of the same rows gives the same number
+    tenth = -(-len(member) // 10)
+    left = {1: min(tenth, MAX_VALIDATION)} | ({2: tenth} if official is None else {})
     group = np.zeros(len(sizes), np.int64)
     for cluster in np.argsort(content, kind="stable").tolist():
         part = next((part for part in left if sizes[cluster] <= left[part]), 0)
         group[cluster] = part
         if part:
             left[part] -= int(sizes[cluster])
-    for part in left if len(sizes) >= 3 else ():
-        if not (group == part).any():
-            group[np.where(group == 0, sizes, len(digests) + 1).argmin()] = part
-    return torch.from_numpy(group[member])
+    for part in left:
+        if len(sizes) >= 3 and part not in group:
+            group[np.lexsort((content, sizes, group > 0))[0]] = part
+    found = np.full(len(digests), 2)
+    found[~tested] = np.where(np.isin(digests[~tested], digests[tested]), -1, group[member])
+    return torch.from_numpy(found)

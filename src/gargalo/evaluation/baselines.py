@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 MAX_FIT, MAX_FIT_NUMBERS = 60_000, 60_000 * 784  # examples, and numbers in them, that a baseline is fitted to
 
@@ -27,6 +28,16 @@ def pca(train: Tensor, test: Tensor, components: int) -> Tensor | None:
 def mean(train: Tensor, test: Tensor) -> Tensor:
     """The mean of the training examples, for every row."""
     return train.mean(0, keepdim=True).expand_as(test)
+
+
+def unchanged(inputs: Tensor, shape: tuple[int, ...]) -> Tensor | None:
+    """The picture that a model was given, enlarged by bicubic interpolation where it is smaller; without channels that
+    only say something of it. None where the input is no such picture."""
+    if len(shape) < 3:
+        return inputs if tuple(inputs.shape[1:]) == shape else None
+    if inputs.shape[1] < shape[0]:
+        return None
+    return F.interpolate(inputs[:, : shape[0]], list(shape[1:]), mode="bicubic", antialias=True)
 
 
 def ridge(inputs: Tensor, targets: Tensor, test: Tensor, shape: tuple[int, ...], penalty: float = 1.0) -> Tensor:

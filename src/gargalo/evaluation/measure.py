@@ -14,7 +14,7 @@ from gargalo.checkpoint import TrainedModel
 from gargalo.data.batches import Feed, derive
 from gargalo.data.source import Part, Source
 from gargalo.distributions import Codes, DiagonalGaussian, Point, Posterior
-from gargalo.evaluation import baselines
+from gargalo.evaluation import baselines, music
 from gargalo.model import Batch, LatentModel
 from gargalo.spec import DataSpec
 from gargalo.training import seeded
@@ -36,7 +36,11 @@ def measure(
     row = compare(outputs, targets, model.spec) | figures
     held_in = replace(feed, index=source.indices("train"), seed=seed + 1)
     table = _baselines(model, held_in, inputs, targets)
-    return {"data": source.name, "split": part, "n": len(index), **row, "baselines": table}
+    found = {"data": source.name, "split": part, "n": len(index), **row, "baselines": table}
+    if not music.is_music(model.spec):
+        return found
+    known = source.gather(held_in.index).target
+    return found | {"music": music.figures(model, feed, outputs, targets, known, seed)}
 
 
 def _pass(net: LatentModel, batches: Iterable[Batch], samples: int) -> tuple[Tensor, Tensor, Tensor, dict[str, Any]]:
@@ -141,7 +145,7 @@ def compare(outputs: Tensor, targets: Tensor, spec: DataSpec) -> dict[str, Any]:
 
 
 def _baselines(model: TrainedModel, feed: Feed, inputs: Tensor, targets: Tensor) -> dict[str, Any]:
-    """PCA at the same code size, the mean, the floor; for a corrupted input also the best linear map.
+    """PCA at the same code size, the mean, the floor; for a corrupted input also the best linear map and none.
 
     All of them work on amounts. Of tokens these are one-hot, the largest stands for its token, and the mean is the most
     frequent token of each step.
@@ -160,10 +164,12 @@ def _baselines(model: TrainedModel, feed: Feed, inputs: Tensor, targets: Tensor)
         "mean": row(baselines.mean(train, wanted)),
         "floor": row(wanted),
     }
+    if inputs.shape == targets.shape and torch.equal(inputs, targets):
+        return table
     given = spec.numeric(inputs)
-    if model.corruption != "none" and given[0].numel() <= MAX_RIDGE_INPUT:
+    if given[0].numel() <= MAX_RIDGE_INPUT:
         seen = spec.numeric(torch.cat([pair.input for pair in pairs]))
         table["linear"] = row(baselines.ridge(seen, train, given, tuple(wanted.shape[1:])))
-        if inputs.shape == targets.shape:
-            table["input"] = row(given)
+    unchanged = given if spec.is_tokens else baselines.unchanged(inputs, spec.shape)
+    table["input"] = None if unchanged is None else row(unchanged)
     return table

@@ -196,7 +196,8 @@ def _code(net: LatentModel, batch: Batch) -> Tensor:
 def _unexplained(net: LatentModel, batch: Batch) -> Tensor:
     """The squared error at each place, ``[N, H, W]`` or ``[N, *shape]``: of pictures that of the blurred difference, of
     tokens the nats it takes to say which they are."""
-    likelihood = net.decode(net.encode(batch.input, batch.condition).mode, batch.condition)
+    z = net.encode(batch.input, batch.condition).mode
+    likelihood = net.decode(z, batch.condition, teacher=batch.target)
     if isinstance(likelihood, Categorical):
         return likelihood.surprise(batch.target)
     difference = batch.target - likelihood.mode

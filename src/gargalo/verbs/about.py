@@ -51,6 +51,7 @@ def evaluate(
     Keys: data, split, n, mse, accuracy, bce, psnr, ssim, edges, lost (see `gargalo.evaluation.measure.compare`), elbo,
     nll, kl, active_units, baselines; None where one does not apply; of models with a code book also num_codes,
     perplexity and used, the share of the codes in use. ``verdict`` says in words how the model does beside PCA.
+    Of melodies and drum parts ``music`` has what is right of them, see `gargalo.evaluation.music.figures`.
     Of other data than the model was trained on, ``domain`` says whether it knows such, see
     `gargalo.evaluation.normality.domain`. With ``probe``, labels ask how good features the codes are: ``probe`` has
     for code, pca and pixels the shares that neighbors and a linear probe get right.
@@ -63,7 +64,7 @@ def evaluate(
         result["probe"] = features.probe(model, source, split, limit=limit or MAX_ROWS, seed=seed)
     if data is not None and data != model.config["data"]:
         result["domain"] = domain(model, source, split, limit or MAX_ROWS)
-    return result | {"verdict": verdict(result, model.corruption)}
+    return result | {"verdict": verdict(result)}
 
 
 def compare(models: Sequence[TrainedModel], data: Sequence[str], *, split: Part = "test") -> list[dict[str, Any]]:
@@ -85,18 +86,21 @@ def _pair(model: TrainedModel, name: str, split: Part) -> dict[str, Any]:
     return row | domain(model, source, split, COMPARED)
 
 
-def verdict(result: dict[str, Any], corruption: str) -> str:
+def verdict(result: dict[str, Any]) -> str:
     """Plain words: does the model earn its keep?"""
     if result["active_units"] == 0:
         return (
             "This model is BROKEN: no number of its code tells one input from another (posterior collapse). "
             "Train again with the KL warmed up, a lower rate or a smaller network."
         )
-    rival = "linear" if corruption != "none" and "linear" in result["baselines"] else "pca"
-    other = result["baselines"].get(rival)
+    table = result["baselines"]
+    rival = next((name for name in ("linear", "input") if table.get(name)), "pca")
+    other = table.get(rival)
     if other is None:
         return "There is no baseline to compare with: the code has more numbers than PCA could have components."
-    name = {"pca": "PCA at the same code size", "linear": "a linear map fitted in seconds"}[rival]
+    name = {"pca": "PCA at the same code size", "linear": "a linear map fitted in seconds", "input": "its own input"}[
+        rival
+    ]
     what, mine, theirs = "squared error", result["mse"], other["mse"]
     if mine is None:
         what, mine, theirs = "share of wrong tokens", 1 - result["accuracy"], 1 - other["accuracy"]

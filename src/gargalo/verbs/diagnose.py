@@ -7,6 +7,7 @@ from typing import NamedTuple
 from gargalo import checkpoint
 from gargalo.checkpoint import TrainedModel
 from gargalo.data import open_like
+from gargalo.evaluation import noise
 from gargalo.verbs.about import evaluate
 
 LIMIT = 1_000  # examples that are looked at
@@ -68,12 +69,14 @@ def _critic(now: float, best: float) -> Finding:
 
 def _pixels(model: TrainedModel, name: str) -> list[Finding]:
     source = open_like(name, model.spec)
+    complaint = noise.complaint(model.objective, source, model.corruption)
+    found = [] if complaint is None else [Finding("warning", *complaint.split("; "))]
     rows = source.gather(source.indices("validation")[:LIMIT]).target
     highest = float(model.spec.scaled(rows).max())
-    if not model.spec.is_pixels or highest >= DIM:
-        return []
-    advice = "Were the pixels divided by 255 twice? Give uint8, or floats from 0 to 1."
-    return [Finding("error", f"No pixel is brighter than {highest:.4f} of 1.", advice)]
+    if model.spec.is_pixels and highest < DIM:
+        advice = "Were the pixels divided by 255 twice? Give uint8, or floats from 0 to 1."
+        found.append(Finding("error", f"No pixel is brighter than {highest:.4f} of 1.", advice))
+    return found
 
 
 def _codes(used: float, examples: int) -> Finding:

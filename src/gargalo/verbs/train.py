@@ -9,6 +9,7 @@ import math
 import os
 import signal
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ from gargalo.checkpoint import TrainedModel
 from gargalo.data import folder_reader, open_source
 from gargalo.data.source import AT_ONCE, Source
 from gargalo.errors import CheckpointError, DataError
-from gargalo.evaluation import normality
+from gargalo.evaluation import noise, normality
 from gargalo.fitting import Fitting, configured, suggestions
 from gargalo.spec import DataSpec
 from gargalo.training import Settings, TrainState
@@ -31,6 +32,7 @@ from gargalo.verbs.card import card
 from gargalo.verbs.prior import fit_suggested
 
 Progress = Callable[[dict[str, Any]], None]
+VALIDATED_PATCHES = 256
 SETTINGS = {field.name for field in dataclasses.fields(Settings)}
 
 
@@ -67,7 +69,9 @@ def train(
     )
     config |= {"data": data, "data_digest": _fingerprint(source)}
     writer = _writer() if tensorboard else None
-    checkpoint.build(config)  # what cannot be built is said before a folder is made
+    _, objective = checkpoint.build(config)  # what cannot be built is said before a folder is made
+    if (found := noise.complaint(objective, source, config["corruption"])) is not None:
+        warnings.warn(found, UserWarning, stacklevel=2)
     with checkpoint.locked(run):
         if checkpoint.started(run):
             raise CheckpointError(f"{run} holds a run already. Go on with `gargalo resume {run}`, or give another -o.")
@@ -173,7 +177,12 @@ class _Job:
 
 def _fitting(config: dict[str, Any], source: Source) -> Fitting:
     settings = Settings(**config["settings"])
-    return Fitting(config, source, settings, source.indices("train"), source.indices("validation"))
+    held_out = source.indices("validation")
+    if (
+        source.spec.is_pixels and source.clusters is not None
+    ):  # patches of one picture tell much the same: so many, of all pictures, are enough
+        held_out = held_out[:: -(-len(held_out) // VALIDATED_PATCHES)]
+    return Fitting(config, source, settings, source.indices("train"), held_out)
 
 
 def _writer() -> Any:

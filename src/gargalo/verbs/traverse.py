@@ -31,6 +31,10 @@ def traverse(
     """
     if steps < 2 or span <= 0:
         raise ValueError(f"steps={steps} must be at least 2 and span={span} greater than 0.")
+    if not model.net.generative:
+        raise ValueError(
+            f"The code of a {model.method} is its input seen in detail: there are no single traits to move."
+        )
     code = embed(model, np.asarray(image)[None], labels=None if label is None else [label])[0]
     spread = np.ones_like(code) if model.normality is None else model.normality["spread"].numpy()
     if direction is not None:

@@ -30,8 +30,11 @@ TO_RGB = (1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0)
 def jpeg(
     target: Tensor, generator: torch.Generator, *, quality: float | str = "20-90", subsample: bool = True
 ) -> Tensor:
-    """What is left of pictures in JPEG files of a ``quality`` from 1 to 100, a number or a range; ``subsample`` keeps
-    color at half the resolution, as most programs do. The result is cut to [0, 1], in steps of 1/255."""
+    """What JPEG files of a quality from 1 to 100, a number or a range, leave of pictures.
+
+    ``subsample`` keeps color at half the resolution, as most programs do. The result is cut to [0, 1], in steps of
+    1/255.
+    """
     if target.dim() != 4 or target.shape[1] not in (1, 3):
         raise ValueError(f"jpeg works on pictures of 1 or 3 channels; this data has shape {tuple(target.shape[1:])}.")
     chosen = drawn("jpeg: quality", quality, target, generator).flatten().round()

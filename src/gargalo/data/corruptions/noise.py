@@ -42,8 +42,10 @@ def noise(
 
 @corruption
 def poisson(target: Tensor, generator: torch.Generator, *, peak: float | str = 30.0, clip: bool = True) -> Tensor:
-    """Counts of photons, ``peak`` of them where the picture is 1: noise that grows with brightness; clip cuts to
-    [0, 1]. ``peak`` is a number or a range such as ``10-100``."""
+    """Counts of photons, so many at the peak, brightness 1: noise that grows with brightness; clip cuts to [0, 1].
+
+    ``peak`` is a number or a range such as ``10-100``.
+    """
     counts = _positive("poisson: peak", peak, target, generator)
     noisy = torch.poisson(target.clamp(min=0) * counts, generator) / counts
     return noisy.clamp(0, 1) if clip else noisy
@@ -64,7 +66,7 @@ def poisson_gaussian(
 
 @corruption
 def salt_pepper(target: Tensor, generator: torch.Generator, *, share: float | str = 0.1) -> Tensor:
-    """A ``share`` of the pixels is lost, and white or black in all channels instead. It does not clip."""
+    """A share of the pixels is lost, and white or black in all channels instead. It does not clip."""
     lost = drawn("salt_pepper: share", share, target, generator)
     if bool((lost > 1).any()):
         raise ValueError(f"salt_pepper: share={share!r} must lie in [0, 1].")
@@ -75,8 +77,7 @@ def salt_pepper(target: Tensor, generator: torch.Generator, *, share: float | st
 
 @corruption
 def speckle(target: Tensor, generator: torch.Generator, *, std: float | str = 0.2, clip: bool = True) -> Tensor:
-    """Noise in proportion to brightness, as radar and ultrasound have it: x + x n, n of that std; clip cuts to
-    [0, 1]."""
+    """Noise in proportion to brightness, as of radar and ultrasound: x + x n, n of that std; clip cuts to [0, 1]."""
     level = drawn("speckle: std", std, target, generator)
     noisy = target * (1 + level * torch.randn(target.shape, generator=generator, device=target.device))
     return noisy.clamp(0, 1) if clip else noisy

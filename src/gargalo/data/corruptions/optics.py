@@ -19,8 +19,10 @@ REACH, MAX_SIGMA = 4.0, 50.0  # how many sigma of a Gaussian are looked at; pixe
 
 @corruption
 def blur(target: Tensor, generator: torch.Generator, *, sigma: float | str = 1.5) -> Tensor:
-    """Blurs pictures by a Gaussian of ``sigma`` pixels, a number or a range such as ``0.5-2``; beyond the border the
-    last pixels go on. A mean of pixels needs no clipping."""
+    """Blurs pictures by a Gaussian of sigma pixels, a number or a range such as 0.5-2; means need no clipping.
+
+    Beyond the border the last pixels go on.
+    """
     widths = drawn("blur: sigma", sigma, target, generator)
     if target.dim() != 4 or bool((widths > MAX_SIGMA).any()):
         shape = tuple(target.shape[1:])

@@ -75,7 +75,9 @@ def _read_midi(content: bytes, name: str) -> Song:
         score: Any = symusic.Score.from_midi(content)
     except (RuntimeError, ValueError) as error:
         reason = str(error).removeprefix("MiniMidi: ").partition(":")[0].rstrip("!")
-        raise DataError(f"{name} is damaged: {reason[:1].lower() + reason[1:]}.") from error
+        if reason.startswith("Get "):
+            reason = f"MIDI has no {reason.removeprefix('Get ')}"
+        raise DataError(f"{name} is damaged: {reason}. Export it again.") from error
     tracks = tuple(_track(track) for track in score.tracks)
     song = Song(
         Path(name).stem,

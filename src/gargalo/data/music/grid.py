@@ -8,12 +8,11 @@ from math import gcd
 import numpy as np
 import numpy.typing as npt
 
-from gargalo.data.music.song import LENGTH, PITCH, START, VELOCITY, Metre, Song, Track, sorted_notes
+from gargalo.data.music.song import LENGTH, PITCH, START, VELOCITY, Metre, Song, Track
 from gargalo.errors import DataError
 
 WARN_ABOVE, REFUSE_ABOVE = 0.12, 0.2  # steps on average; chance alone gives .25
 MAX_STEPS = 1 << 20  # of one song
-DEFAULT_VELOCITY = 80
 
 
 def to_steps(song: Song, ticks: npt.NDArray[np.int64], unit: int = 16) -> npt.NDArray[np.float64]:
@@ -61,9 +60,8 @@ def check_grid(song: Song, track: Track, unit: int = 16, force: bool = False) ->
     error = grid_error(song, track, unit)
     if error > REFUSE_ABOVE and not force:
         raise DataError(
-            f"{song.name}: its notes are {error:.2f} steps of 1/{unit} off the grid on average (chance: .25), as of a "
-            "performance beside the beat that the file counts. Set the tempo in a sequencer, try a finer unit, or "
-            "force it."
+            f"{song.name}: its notes are {error:.2f} steps of 1/{unit} off the grid on average; .25 is chance. It was "
+            "played freely, or in shorter notes. Set its tempo in a sequencer, try unit=24 or 48, or force=true."
         )
     return error
 
@@ -98,25 +96,3 @@ def bar_starts(song: Song, unit: int = 16) -> npt.NDArray[np.int64]:
         last = end if following is None else int(np.rint(to_steps(song, np.array([following.tick]), unit)[0]))
         starts.append(np.arange(first, max(last, first), int(width)))
     return np.concatenate(starts)
-
-
-def with_notes(song: Song, number: int, notes: npt.NDArray[np.int64], unit: int = 16) -> Song:
-    """The song with other notes, ``[N, 3]`` or ``[N, 4]`` on the grid, in one track; all else stays.
-
-    Where no velocities are given, a note is as loud as the nearest of the track's own.
-    """
-    track = song.tracks[number]
-    starts, ends = to_ticks(song, notes[:, 0], unit), to_ticks(song, notes[:, 1], unit)
-    velocities = _velocities_at(track.notes, starts) if notes.shape[1] == 3 else notes[:, 3]
-    again = replace(track, notes=sorted_notes(np.stack([starts, ends - starts, notes[:, 2], velocities], 1)))
-    return replace(song, tracks=(*song.tracks[:number], again, *song.tracks[number + 1 :]))
-
-
-def _velocities_at(own: npt.NDArray[np.int64], starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """How loud the notes nearest to ``starts`` are; ``DEFAULT_VELOCITY`` where there are none."""
-    if not len(own):
-        return np.full(len(starts), DEFAULT_VELOCITY)
-    after = np.searchsorted(own[:, START], starts).clip(max=len(own) - 1)
-    before = (after - 1).clip(min=0)
-    earlier = np.abs(own[before, START] - starts) < np.abs(own[after, START] - starts)
-    return own[np.where(earlier, before, after), VELOCITY]

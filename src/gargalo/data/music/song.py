@@ -81,6 +81,6 @@ class Song:
 
 
 def sorted_notes(notes: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """``[N, 4]`` by start, then pitch; an empty list is ``[0, 4]``."""
+    """``[N, 4]`` by start, then pitch, then the rest; an empty list is ``[0, 4]``."""
     array = np.asarray(notes, np.int64).reshape(-1, 4)
-    return array[np.lexsort((array[:, PITCH], array[:, START]))]
+    return array[np.lexsort((array[:, VELOCITY], array[:, LENGTH], array[:, PITCH], array[:, START]))]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from importlib.metadata import version
 from importlib.resources import as_file, files
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ from gargalo.data.music import windows
 from gargalo.data.music.files import SUFFIXES, read_music
 from gargalo.data.music.grid import WARN_ABOVE, check_grid, lateness, moved, steps_a_bar
 from gargalo.data.music.song import Song
-from gargalo.data.music.vocabulary import DRUMS, VOCABULARY
+from gargalo.data.music.vocabulary import DRUMS, TIMING_STEP, TIMING_ZERO, VOCABULARY, played
 from gargalo.data.source import Skipped, Source
 from gargalo.errors import DataError, check_range
 from gargalo.registry import source
@@ -68,7 +69,7 @@ def melodies(
 
     Raises DataError where there are no files of music, or none that can be used.
     """
-    form = _form(bars, steps, unit, metres, force)
+    form = form_of(bars, steps, unit, metres, force)
     spec = DataSpec("sequence", (form.length,), likelihood="categorical", vocabulary=VOCABULARY)
     return _source("melodies", path, form, spec, melody_cut)
 
@@ -86,25 +87,47 @@ def drums(*, path: str, bars: int = 2, steps: int = 16, unit: int = 16, metres: 
 
     Performances are taken however far off the grid: how far is kept apart, as their timing.
     """
-    form = _form(bars, steps, unit, metres, force=True)
+    form = form_of(bars, steps, unit, metres, force=True)
     return _source("drums", path, form, DataSpec("sequence", (form.length, len(DRUMS)), scale=(1.0,)), drum_cut)
+
+
+@source
+def grooves(*, path: str, bars: int = 2, steps: int = 16, unit: int = 16, metres: Metres = "all") -> Source:
+    """Drum parts with how they were played, as for `drums`: nine bits, nine velocities, nine timings a step.
+
+    See `vocabulary.played` for how these are written in bytes.
+    """
+    form, width = form_of(bars, steps, unit, metres, force=True), len(DRUMS)
+    spec = DataSpec(
+        "sequence", (form.length, 3 * width), likelihood="gaussian",
+        offset=(0.0,) * 2 * width + (TIMING_ZERO,) * width,
+        scale=(1.0,) * width + (127.0,) * width + (TIMING_STEP,) * width,
+    )  # fmt: skip
+    return _source("grooves", path, form, spec, groove_cut)
 
 
 def like(path: str, spec: DataSpec) -> Source:
     """Windows as long as those that a model was trained on, melodies or drums. DataError where it takes neither."""
     if spec.vocabulary == VOCABULARY and len(spec.shape) == 1:
         return melodies(path=path, bars=1, steps=spec.shape[0])
-    if spec.shape[1:] == (len(DRUMS),):
-        return drums(path=path, bars=1, steps=spec.shape[0])
+    for width, opened in ((len(DRUMS), drums), (3 * len(DRUMS), grooves)):
+        if spec.shape[1:] == (width,):
+            return opened(path=path, bars=1, steps=spec.shape[0])
     raise DataError(f"{path} is music; this model was trained on sequences of shape {spec.shape}.")
 
 
 def drum_cut(song: Song, form: Form) -> Cut:
     """DataError where a song has no window of this form, saying why."""
+    cut = groove_cut(song, form)
+    return cut._replace(windows=cut.windows[..., : len(DRUMS)])
+
+
+def groove_cut(song: Song, form: Form) -> Cut:
+    """As `drum_cut`, with velocities and timings."""
     part, lines = windows.song_drums(song, form.unit)
     starts = _starts(song, lines, len(part.bits), form)
-    found = part.bits[starts[:, None] + np.arange(form.length)]
-    kept = np.flatnonzero(found.any((1, 2)))
+    found = played(part)[starts[:, None] + np.arange(form.length)]
+    kept = np.flatnonzero(found[..., : len(DRUMS)].any((1, 2)))
     return Cut(found[kept], 1 + np.searchsorted(lines, starts[kept]), windows.beats(part.bits))
 
 
@@ -139,7 +162,8 @@ def _misfit(song: Song, length: int, form: Form) -> str:
     return f"{song.name}: it is in {metre}, {width} steps a bar, not {form.steps}. Use steps={width}, or metres=all."
 
 
-def _form(bars: int, steps: int, unit: int, metres: Metres, force: bool) -> Form:
+def form_of(bars: int = 2, steps: int = 16, unit: int = 16, metres: Metres = "all", force: bool = False) -> Form:
+    """ValueError for what cannot be."""
     check_range("bars", bars, 1, 256)
     check_range("steps", steps, 1, MAX_LENGTH)
     check_range("bars times steps", bars * steps, 2, MAX_LENGTH)
@@ -151,23 +175,44 @@ def _form(bars: int, steps: int, unit: int, metres: Metres, force: bool) -> Form
 
 def _source(kind: str, path: str, form: Form, spec: DataSpec, cutter: Callable[[Song, Form], Cut]) -> Source:
     with ExitStack() as stack:
-        items = [item for place in _places(path) for item in _items(place, stack)]
-        if not items:
-            raise DataError(f"{path} holds no music ({', '.join(sorted(SUFFIXES))}).")
-        stamps = [[item.name, *item.stamp] for item in items]
+        items = music_items(path, stack)
+        lists = _found(path, frozenset((".csv",)), stack)
+        stamps = [[item.name, *item.stamp] for item in items + lists]
         places = [str(place.resolve()) for place in _places(path)]
         key = cache.key_of(kind, VERSION, version("symusic"), form, places, stamps)
-        entry = cache.load(key) or _collect(key, path, form, spec, items, cutter)
+        entry = cache.load(key) or _collect(key, spec, form, items, cutter, held_out(lists))
     facts = entry.facts
+    if not len(entry.values):
+        first = "; ".join(f"{name}: {reason}" for name, reason in facts["skipped"][:3])
+        raise DataError(f"No music in {path} can be used: {first}")
     names = tuple(f"{facts['tunes'][tune]}, bar {bar}" for tune, bar in facts["rows"])
     if facts["loose"]:
         warnings.warn(
             f"{facts['loose']:,} of {len(facts['tunes']):,} tunes are more than {WARN_ABOVE} steps off the grid.",
             stacklevel=4,
         )
-    related = torch.tensor(facts["clusters"])[torch.tensor([tune for tune, _ in facts["rows"]])]
+    tunes = torch.tensor([tune for tune, _ in facts["rows"]])
+    related, test = torch.tensor(facts["clusters"])[tunes], torch.isin(tunes, torch.tensor(facts["held_out"]))
     skipped = tuple(Skipped(name, reason) for name, reason in facts["skipped"])
-    return Source(path, spec, entry.values, clusters=related, names=names, skipped=skipped, release=entry.release)
+    return Source(
+        path, spec, entry.values, test=test if bool(test.any()) else None, clusters=related,
+        names=names, skipped=skipped, release=entry.release,
+    )  # fmt: skip
+
+
+def held_out(lists: list[Item]) -> set[str]:
+    """The files that the columns ``midi_filename`` and ``split`` of an info.csv beside them keep from training."""
+    names: set[str] = set()
+    for item in lists:
+        folder = PurePosixPath(item.name).parent
+        if PurePosixPath(item.name).name != "info.csv":
+            continue
+        found = item.read()
+        text = (found if isinstance(found, bytes) else found.read_bytes()).decode("utf-8", "replace")
+        for row in csv.DictReader(text.splitlines()):
+            if row.get("midi_filename") and row.get("split") not in (None, "train"):
+                names.add(str(folder / row["midi_filename"]))
+    return names
 
 
 def files_of_music(path: str) -> int:
@@ -176,7 +221,25 @@ def files_of_music(path: str) -> int:
     if not place.is_dir() and place.suffix.lower() not in SUFFIXES | {".zip"}:
         return 0
     with ExitStack() as stack:
-        return len(_items(place, stack))
+        return len(_items(place, SUFFIXES, stack))
+
+
+def music_items(path: str, stack: ExitStack) -> list[Item]:
+    """The files of music at ``path``, a file, folder, .zip file or several joined by ``+``. DataError without any."""
+    items = _found(path, SUFFIXES, stack)
+    if not items:
+        raise DataError(f"{path} holds no music ({', '.join(sorted(SUFFIXES))}).")
+    return items
+
+
+def _found(path: str, suffixes: frozenset[str], stack: ExitStack) -> list[Item]:
+    places = _places(path)
+    before = [f"{place.name}/" if len(places) > 1 else "" for place in places]
+    return [
+        item._replace(name=prefix + item.name)
+        for place, prefix in zip(places, before, strict=True)
+        for item in _items(place, suffixes, stack)
+    ]
 
 
 def _places(path: str) -> list[Path]:
@@ -185,46 +248,46 @@ def _places(path: str) -> list[Path]:
     return [whole] if whole.exists() else [Path(part).expanduser() for part in path.split("+")]
 
 
-def _items(place: Path, stack: ExitStack) -> list[Item]:
-    """Files of music at ``place``, and in the .zip files there."""
+def _items(place: Path, suffixes: frozenset[str], stack: ExitStack) -> list[Item]:
+    """Files at ``place``, and in the .zip files there."""
     if place.is_file() and place.suffix.lower() in SUFFIXES:
         info = place.stat()
-        return [Item(place.name, (info.st_size, info.st_mtime_ns), lambda: place)]
-    found = listing(place, SUFFIXES, stack)
+        return [Item(place.name, (info.st_size, info.st_mtime_ns), lambda: place)] * (suffixes == SUFFIXES)
+    found = listing(place, suffixes, stack)
     archives = listing(place, frozenset((".zip",)), stack) if place.is_dir() else []
     return found + [
         item._replace(name=f"{archive.name}/{item.name}")
         for archive in archives
-        for item in listing(Path(place, archive.name), SUFFIXES, stack)
+        for item in listing(Path(place, archive.name), suffixes, stack)
     ]
 
 
 def _collect(
-    key: str, path: str, form: Form, spec: DataSpec, items: list[Item], cutter: Callable[[Song, Form], Cut]
+    key: str, spec: DataSpec, form: Form, items: list[Item], cutter: Callable[[Song, Form], Cut], kept_back: set[str]
 ) -> cache.Entry:
     """Read, cut and store all tunes; those that cannot be used are left out and named in the facts."""
-    facts: dict[str, Any] = {"tunes": [], "rows": [], "skipped": [], "clusters": [], "loose": 0, "copies": 0}
-    entry = cache.store(key, spec.shape, _rows(form, items, cutter, facts), facts)
-    if not len(entry.values):
-        first = "; ".join(f"{name}: {reason}" for name, reason in facts["skipped"][:3])
-        raise DataError(f"No music in {path} can be used: {first}")
-    return entry
+    facts: dict[str, Any] = {"loose": 0, "copies": 0}
+    facts |= {name: [] for name in ("tunes", "rows", "skipped", "clusters", "held_out")}
+    # What is held out comes first: of two equal windows the one in training goes.
+    items = sorted(items, key=lambda item: item.name not in kept_back)
+    return cache.store(key, spec.shape, _rows(form, items, cutter, kept_back, facts), facts)
 
 
 def _rows(
-    form: Form, items: list[Item], cutter: Callable[[Song, Form], Cut], facts: dict[str, Any]
+    form: Form, items: list[Item], cutter: Callable[[Song, Form], Cut], kept_back: set[str], facts: dict[str, Any]
 ) -> Iterator[npt.NDArray[np.uint8]]:
     """Windows in order, each once; fills ``facts``."""
     seen: set[bytes] = set()
     grams: list[npt.NDArray[np.uint64]] = []
     for item in items:
-        for name, song in _songs(item, facts["skipped"]):
+        for name, song in songs_of(item, facts["skipped"]):
             try:
                 cut = cutter(song, form)
             except DataError as error:
                 facts["skipped"].append((name, str(error).removeprefix(f"{song.name}: ")))
                 continue
             facts["loose"] += cut.error > WARN_ABOVE
+            facts["held_out"] += [len(grams)] * (item.name in kept_back)
             facts["tunes"].append(name)
             grams.append(cut.grams)
             for window, bar in zip(cut.windows, cut.bars.tolist(), strict=True):
@@ -237,12 +300,12 @@ def _rows(
     facts["clusters"] = windows.clusters(grams).tolist()
 
 
-def _songs(item: Item, skipped: list[tuple[str, str]]) -> Iterator[tuple[str, Song]]:
+def songs_of(item: Item, skipped: list[tuple[str, str]]) -> Iterator[tuple[str, Song]]:
     """The songs of a file, named after it, and after their number and title where a book has several."""
     try:
         found = read_music(item.read(), item.name)
     except DataError as error:
-        skipped.append((item.name, str(error).removeprefix(f"{item.name}: ")))
+        skipped.append((item.name, str(error).removeprefix(item.name).lstrip(": ")))  # the name stands beside it
         return
     for number, song in enumerate(found, 1):
         yield (f"{item.name}#{number} {song.name}" if len(found) > 1 else item.name), song

@@ -110,11 +110,6 @@ def sounding(windows: Tokens) -> npt.NDArray[np.bool_]:
     return np.any(windows >= FIRST, axis=1)
 
 
-def join(windows: Tokens) -> Tokens:
-    """Windows that follow one another as one tune: what `cut` has taken apart."""
-    return windows.reshape(-1)
-
-
 def grams(tokens: Tokens, size: int = GRAM) -> npt.NDArray[np.uint64]:
     """Numbers for the runs of ``size`` notes in a tune, the same in every key and at every speed."""
     notes = melody_notes(tokens)

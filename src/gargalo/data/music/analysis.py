@@ -1,0 +1,104 @@
+"""What is in a song, and how many windows models could be given of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gargalo.data.music.grid import bar_starts, grid_error, lateness, moved
+from gargalo.data.music.harmony import ROOTS
+from gargalo.data.music.song import LENGTH, PITCH, START, Key, Song, Track
+from gargalo.data.music.sources import Cut, Form, drum_cut, melody_cut, music_items, songs_of
+from gargalo.data.source import Skipped
+from gargalo.errors import DataError
+
+FAMILIES = (
+    "piano", "chromatic percussion", "organ", "guitar", "bass", "strings", "ensemble", "brass", "reed", "pipe",
+    "synth lead", "synth pad", "synth effects", "ethnic", "percussive", "sound effects",
+)  # fmt: skip
+# How much a tone belongs to a key, from its root up (Krumhansl and Kessler 1982).
+_MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
+_MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
+
+
+def look_into(path: str, form: Form) -> tuple[list[dict[str, Any]], list[Skipped]]:
+    """The facts of every song at ``path``, see `facts`, and the files that are none."""
+    skipped: list[tuple[str, str]] = []
+    with ExitStack() as stack:
+        found = [
+            {"file": name, **facts(song, form)}
+            for item in music_items(path, stack)
+            for name, song in songs_of(item, skipped)
+        ]
+    return found, [Skipped(name, reason) for name, reason in skipped]
+
+
+def facts(song: Song, form: Form) -> dict[str, Any]:
+    """As JSON has it: title, seconds, bars, metres, tempos, key, tracks, grid error, and windows for each source.
+
+    ``windows`` has, for melodies and for drums, ``usable`` and the ``reason`` where there are none.
+    """
+    pitched = [track.notes for track in song.tracks if not track.drums]
+    return {
+        "title": song.name,
+        "seconds": round(float(song.seconds(np.array([song.end]))[0]), 3),
+        "bars": _bars(song),
+        "metres": list(dict.fromkeys(map(str, song.metres))),
+        "tempos": [round(tempo.quarters_a_minute, 2) for tempo in song.tempos],
+        "key": key_of(np.concatenate(pitched)) if pitched else None,
+        "signature": [key_name(key) for key in song.keys],
+        "chords": len(song.chords),
+        "tracks": [_track(song, track, form.unit) for track in song.tracks],
+        "windows": {"melodies": _usable(song, form, melody_cut), "drums": _usable(song, form, drum_cut)},
+    }
+
+
+def key_of(notes: npt.NDArray[np.int64]) -> str:
+    """``"G major"`` or ``"A minor"``: the key whose tones sound the longest, by correlation."""
+    heard = np.bincount(notes[:, PITCH] % 12, notes[:, LENGTH], 12)
+    fits = {
+        f"{ROOTS[root]} {mode}": float(np.corrcoef(heard, np.roll(profile, root))[0, 1]) if heard.std() else 0.0
+        for mode, profile in (("major", _MAJOR), ("minor", _MINOR))
+        for root in range(12)
+    }
+    return max(fits, key=lambda name: fits[name])
+
+
+def key_name(key: Key) -> str:
+    root = (7 * key.sharps + (9 if key.minor else 0)) % 12
+    return f"{ROOTS[root]} {'minor' if key.minor else 'major'}"
+
+
+def _track(song: Song, track: Track, unit: int) -> dict[str, Any]:
+    late = lateness(song, track, unit)
+    straight = moved(song, late).tracks[song.tracks.index(track)]
+    return {
+        "name": track.name,
+        "instrument": "drums" if track.drums else FAMILIES[track.program // 8],
+        "program": track.program,
+        "drums": track.drums,
+        "notes": len(track.notes),
+        "lowest": int(track.notes[:, PITCH].min()),
+        "highest": int(track.notes[:, PITCH].max()),
+        "at_once": round(len(track.notes) / len(np.unique(track.notes[:, START])), 2),
+        "late_steps": round(late * unit / (4 * song.division), 3),
+        "grid_error": round(grid_error(song, straight, unit), 4),
+    }
+
+
+def _bars(song: Song) -> int | None:
+    try:
+        return len(bar_starts(song))
+    except DataError:
+        return None  # the reason stands beside the windows
+
+
+def _usable(song: Song, form: Form, cutter: Callable[[Song, Form], Cut]) -> dict[str, Any]:
+    try:
+        return {"usable": len(cutter(song, form).windows), "reason": None}
+    except DataError as error:
+        return {"usable": 0, "reason": str(error).removeprefix(f"{song.name}: ")}

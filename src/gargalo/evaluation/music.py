@@ -1,0 +1,75 @@
+"""Figures of melodies and drum parts: what is right by step, note and window, beside what copies and silence score."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gargalo.checkpoint import TrainedModel
+from gargalo.data.batches import Feed, derive
+from gargalo.data.music.vocabulary import DRUMS, FIRST, HOLD, VOCABULARY
+from gargalo.distributions import DiagonalGaussian
+from gargalo.functional import standard_normal_kl
+from gargalo.spec import DataSpec
+from gargalo.training import seeded
+
+FIGURES = "steps", "precision", "recall", "notes", "windows"
+COMPARED, AT_ONCE = 1_000, 1 << 22  # rows for which copies are looked for, and numbers compared together
+
+
+def is_music(spec: DataSpec) -> bool:
+    """Whether examples are melodies or drum parts, as those of the sources of music."""
+    melody = spec.is_tokens and spec.vocabulary == VOCABULARY
+    return melody or (spec.is_bits and spec.shape[1:] == (len(DRUMS),))
+
+
+@torch.no_grad()
+def figures(
+    model: TrainedModel, feed: Feed, outputs: Tensor, targets: Tensor, train: Tensor, seed: int
+) -> dict[str, Any]:
+    """Rows of `score`: ``greedy`` of the likeliest ``outputs``, ``sampled`` of draws from posterior and likelihood,
+    ``still`` of the answer that nothing new begins, ``copied`` of the most similar row of ``train``; and ``kl_bits``,
+    what a code tells beyond N(0, I), None where a code is a point."""
+    drawn: list[Tensor] = []
+    kls: list[Tensor] = []
+    with seeded(derive(seed, "music")):
+        for batch in feed.in_order():
+            posterior = model.net.encode(batch.input, batch.condition)
+            drawn.append(model.net.draw(posterior.draw()[0], batch.condition))
+            if isinstance(posterior, DiagonalGaussian):
+                kls.append(standard_normal_kl(posterior).sum(1))
+    found = {
+        "greedy": score(outputs.round().long(), targets),
+        "sampled": score(torch.cat(drawn).long(), targets),
+        "still": score(torch.full_like(targets, HOLD).long(), targets),
+        "copied": score(nearest(targets[:COMPARED], train), targets[:COMPARED]),
+    }
+    return found | {"kl_bits": float(torch.cat(kls).mean()) / math.log(2) if kls else None}
+
+
+def score(found: Tensor, wanted: Tensor) -> dict[str, float]:
+    """Of tokens ``[N, T]`` or bits ``[N, T, 9]``: the share of ``steps`` and of whole ``windows`` that are right;
+    ``precision`` and ``recall`` of notes, which are right where step and pitch are, and ``notes``, their F1."""
+    found, wanted = found.long(), wanted.long()
+    same = (found == wanted).flatten(2).all(2) if wanted.dim() == 3 else found == wanted
+    least = 1 if wanted.dim() == 3 else FIRST
+    said, known = found >= least, wanted >= least
+    hits = int((said & known & (found == wanted)).sum())
+    precision, recall = hits / max(1, int(said.sum())), hits / max(1, int(known.sum()))
+    return {
+        "steps": float(same.double().mean()),
+        "precision": precision,
+        "recall": recall,
+        "notes": 2 * precision * recall / max(1e-12, precision + recall),
+        "windows": float(same.all(1).double().mean()),
+    }
+
+
+def nearest(rows: Tensor, known: Tensor) -> Tensor:
+    """For each row the known one with the most equal entries: ``[N, *shape]``."""
+    rows, small = (x.to(torch.uint8).flatten(1) for x in (rows, known))
+    best = [(part[:, None] == small).sum(2).argmax(1) for part in rows.split(max(1, AT_ONCE // small.numel()))]
+    return known[torch.cat(best)]

@@ -1,0 +1,82 @@
+"""Verbs on files of music that need no model: inspect and convert."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gargalo import plots
+from gargalo.data.cache import replacing
+from gargalo.data.music.analysis import look_into
+from gargalo.data.music.files import read_music, write_midi
+from gargalo.data.music.grid import bar_starts, to_steps
+from gargalo.data.music.song import LENGTH, PITCH, START, VELOCITY, Song, Track
+from gargalo.data.music.sound import render, write_wav
+from gargalo.data.music.sources import form_of
+from gargalo.data.music.vocabulary import DRUMS, drum_class
+from gargalo.errors import DataError
+
+UNIT = 16
+
+
+def inspect(
+    path: str | Path, *, bars: int = 2, steps: int = 16, unit: int = 16, metres: str = "all", force: bool = False
+) -> dict[str, Any]:
+    """What is in files of music: every song's tracks, metre, tempo, key, distance to the grid and usable windows.
+
+    ``songs`` are dictionaries, see `gargalo.data.music.analysis.facts`; ``skipped`` are the files that are none, with
+    the reason. The other arguments are those of the source ``melodies``. DataError where there are no songs.
+    """
+    if metres not in ("all", "fitting"):
+        raise ValueError(f"metres={metres!r} must be all or fitting.")
+    songs, skipped = look_into(str(path), form_of(bars, steps, unit, metres, force))
+    if not songs:
+        raise DataError("; ".join(f"{name}: {reason}" for name, reason in skipped[:3]))
+    return {"songs": songs, "skipped": [found._asdict() for found in skipped]}
+
+
+def convert(path: str | Path, out: str | Path, *, tune: int = 1) -> Path:
+    """A song as sound (.wav), as a picture of its notes (.png, .svg) or as .mid; returns ``out``.
+
+    ``tune`` is its number, from 1, in a book of several. DataError where the file cannot be read.
+    """
+    songs, place = read_music(Path(path)), Path(out)
+    if not 1 <= tune <= len(songs):
+        raise ValueError(f"tune={tune} must lie between 1 and {len(songs)}, the tunes in {path}.")
+    if place.suffix.lower() not in WRITERS:
+        raise ValueError(f"{out} must end with one of {', '.join(WRITERS)}.")
+    WRITERS[place.suffix.lower()](songs[tune - 1], place)
+    return place
+
+
+def piano_roll(song: Song) -> Any:
+    """A matplotlib figure of the pitched tracks, or of the drums where there is nothing else."""
+    pitched = {
+        track.name or f"track {n}": _roll(song, track) for n, track in enumerate(song.tracks, 1) if not track.drums
+    }
+    if pitched:
+        return plots.piano_roll(pitched, bar_starts(song, UNIT))
+    notes = np.concatenate([_roll(song, track) for track in song.tracks])
+    notes[:, 2] = drum_class(notes[:, 2].astype(np.int64))
+    return plots.piano_roll({"drums": notes[notes[:, 2] >= 0]}, bar_starts(song, UNIT), DRUMS)
+
+
+def _roll(song: Song, track: Track) -> np.ndarray:
+    start = to_steps(song, track.notes[:, START], UNIT)
+    end = to_steps(song, track.notes[:, START] + track.notes[:, LENGTH], UNIT)
+    return np.stack([start, end, track.notes[:, PITCH], track.notes[:, VELOCITY]], 1)
+
+
+def _write_roll(song: Song, out: Path) -> None:
+    figure = piano_roll(song)
+    with replacing(out) as stream:
+        figure.savefig(stream, format=out.suffix[1:].lower())
+
+
+def _write_sound(song: Song, out: Path) -> None:
+    write_wav(render(song), out)
+
+
+WRITERS = {".wav": _write_sound, ".png": _write_roll, ".svg": _write_roll, ".mid": write_midi}
