@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format docs bench bench-speed bench-defaults bench-collections bench-methods bench-restoration bench-music clean
+.PHONY: demo test lint format docs bench bench-speed bench-defaults bench-collections bench-methods bench-restoration bench-music weights clean
 
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -38,6 +38,9 @@ bench-methods: .venv/installed  # eight hours: every method for a minute, those 
 
 docs: .venv/installed
 	$(BIN)/python docs/generate.py
+
+weights: .venv/installed  # five hours: those that ship, from FLOWERS, a folder of TensorFlow's flower_photos
+	$(BIN)/python -m benchmarks.weights $(FLOWERS)
 
 bench-speed: .venv/installed
 	$(BIN)/python -m benchmarks.speed

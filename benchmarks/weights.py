@@ -1,0 +1,91 @@
+"""Trains the weights that ship with the package, and writes what they are made of: ``make weights FLOWERS=folder``.
+
+Only pictures whose licence allows it: 250 of TensorFlow's flower photos, CC BY 2.0, whose file names begin with the
+number of the photo at Flickr. Five runs, each as long as ``--time`` says and the same as the `gargalo train` command in
+its card.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetensors.torch import save_file
+
+import gargalo
+from gargalo.checkpoint import TrainedModel
+
+LARGEST = 2_000_000  # bytes of a file
+KEPT = "method", "arguments", "spec", "corruption", "augment", "data", "settings", "progress", "gargalo"
+CREDIT = """Trained on photographs by members of Flickr, published under CC BY 2.0
+(https://creativecommons.org/licenses/by/2.0/) and collected as `flower_photos` by TensorFlow. The photos, each at
+`https://www.flickr.com/photo.gne?id=` and its number:
+
+"""
+
+
+class Recipe(NamedTuple):
+    method: str
+    channels: int
+    corruption: str
+
+
+NOISE = "noise:std=0-0.2157,told=0.5,clip=true"  # up to 55 of 255, and cut as every file is
+RECIPES = {
+    "denoiser-gray": Recipe("denoiser", 1, NOISE),
+    "denoiser-color": Recipe("denoiser", 3, NOISE),
+    **{f"upscaler-{factor}": Recipe("upscaler", 3, f"downscale:factor={factor}") for factor in (2, 3, 4)},
+}
+
+
+def command(name: str, recipe: Recipe, seconds: int) -> str:
+    return (
+        f"gargalo train {recipe.method} flowers:channels={recipe.channels} --corruption {recipe.corruption} "
+        f"--time {seconds}s --seed 0 -o {name}"
+    )
+
+
+def ship(model: TrainedModel, file: Path) -> None:
+    """One file: the weights, and the config that `gargalo.checkpoint.assemble` takes as its metadata."""
+    config: dict[str, Any] = {key: model.config[key] for key in KEPT} | {"data": "flower_photos"}
+    tensors = {key: tensor.contiguous() for key, tensor in model.net.state_dict().items()}
+    save_file(tensors, file, metadata={"config": json.dumps(config)})
+    if file.stat().st_size > LARGEST:
+        raise SystemExit(f"{file} has {file.stat().st_size:,} bytes, more than {LARGEST:,}.")
+
+
+def card(flowers: Path, seconds: int) -> str:
+    text = "# Weights\n\nMade by `make weights`:\n\n"
+    text += "".join(f"    {command(name, recipe, seconds)}\n" for name, recipe in RECIPES.items())
+    numbers = sorted(int(file.name.split("_")[0]) for file in flowers.rglob("*.jpg"))
+    return text + f"\n{CREDIT}{', '.join(map(str, numbers))}.\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("flowers", type=Path, help="the folder of photographs")
+    parser.add_argument("-o", "--out", type=Path, default=Path("src/gargalo/assets/weights"))
+    parser.add_argument("--runs", type=Path, default=Path("runs/weights"), help="where the runs are kept")
+    parser.add_argument("--time", type=int, default=3600, help="seconds for each of the five")
+    parser.add_argument("--only", choices=list(RECIPES), nargs="+", default=list(RECIPES))
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    for name in given.only:
+        recipe = RECIPES[name]
+        model = gargalo.train(
+            recipe.method,
+            f"{given.flowers}:channels={recipe.channels}",
+            given.runs / name,
+            corruption=recipe.corruption,
+            time=given.time,
+            seed=0,
+        )
+        ship(model, given.out / f"{name}.safetensors")
+        print(name, model.config["progress"]["step"], "steps, validation loss", model.config["progress"]["best_loss"])
+    (given.out / "README.md").write_text(card(given.flowers, given.time))
+
+
+if __name__ == "__main__":
+    main()
