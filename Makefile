@@ -64,6 +64,8 @@ bench-restoration: .venv/installed  # more than an hour: classical filters half 
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[rivals]'
 	$(BIN)/python -m benchmarks.restoration
 	$(BIN)/python -m benchmarks.restoration --claim --minutes 10
+	$(BIN)/python docs/generate.py
+
 bench-music: .venv/installed
 	$(BIN)/python -m benchmarks.music_fuzz
 	$(BIN)/python docs/generate.py

@@ -39,12 +39,12 @@ show("as it came", values(noisy))
 blurs = [gaussian_filter(noisy, (width, width, 0)) for width in (0.6, 0.8, 1.0, 1.2, 1.5)]
 best = max(blurs, key=lambda x: restoration.figures(values(x), photo)["psnr"])
 show("the best Gaussian blur", values(best))
-clean = gargalo.denoise(gargalo.shipped("denoise-color"), noisy)
+clean = gargalo.denoise(gargalo.shipped("denoiser-color"), noisy)
 show("gargalo.denoise", values(clean))
 
 _, small = restoration.shrunk(photo, 2)
 show("half the size, bicubic", restoration.resized(small, (426, 640)), 2, True)
-large = gargalo.upscale(gargalo.shipped("upscale-x2"), pixels(small))
+large = gargalo.upscale(gargalo.shipped("upscaler-2"), pixels(small))
 show("half the size, gargalo.upscale", values(large), 2, True)
 
 for name, picture in {"noisy": noisy, "clean": clean, "small": pixels(small), "large": large}.items():

@@ -16,7 +16,7 @@ def test_it_runs(example, tmp_path):
     text = example.read_text()
     assert len(text.splitlines()) < 60
     if "gargalo.shipped" in text and not weights.names():
-        pytest.skip("no weights lie in src/gargalo/weights")
+        pytest.skip("`make weights` has not been run")
     done = subprocess.run([sys.executable, example, tmp_path / "run", "2"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout
