@@ -2,7 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+<<<<<<< HEAD
 .PHONY: demo test lint format docs weights bench bench-music bench-speed bench-defaults bench-collections bench-methods clean
+=======
+.PHONY: demo test lint format docs bench bench-speed bench-defaults bench-collections bench-methods bench-restoration bench-music weights clean
+>>>>>>> photos
 
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -58,6 +62,12 @@ bench-collections: .venv/installed
 	$(BIN)/python -m benchmarks.anomaly
 	$(BIN)/python -m benchmarks.collection
 	$(BIN)/python -m benchmarks.losses
+	$(BIN)/python docs/generate.py
+
+bench-restoration: .venv/installed  # more than an hour: classical filters half of it, four trainings of ten minutes
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[rivals]'
+	$(BIN)/python -m benchmarks.restoration
+	$(BIN)/python -m benchmarks.restoration --claim --minutes 10
 	$(BIN)/python docs/generate.py
 
 bench-music: .venv/installed

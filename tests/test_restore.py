@@ -1,5 +1,6 @@
 """Clean, enlarge, fill in: pictures of any size and kind, in Python and as files."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 import gargalo
-from gargalo import checkpoint, cli, functional
+from gargalo import checkpoint, cli, functional, weights
 from gargalo.checkpoint import TrainedModel
 from gargalo.data.photos import Photo, read_photo, write_photo
 from gargalo.errors import DataError, OutOfDomainWarning
@@ -89,6 +91,18 @@ def test_a_fresh_upscaler_is_bicubic_interpolation_and_enlarges_alpha():
     large = gargalo.upscale(model("upscaler", "downscale:factor=3", fresh=True), picture)
     target = restoration.resized(torch.from_numpy(picture).permute(2, 0, 1)[None] / 255, (183, 141))
     assert np.abs(large - (target[0] * 255).permute(1, 2, 0).numpy()).max() <= 1
+
+
+@pytest.mark.parametrize(("method", "corruption", "channels"), TASKS)
+@pytest.mark.filterwarnings("ignore::gargalo.errors.OutOfDomainWarning")
+def test_8_bits_may_be_quick_and_hardly_differ(method, corruption, channels):
+    trained = model(method, corruption, channels)
+    with torch.no_grad():
+        trained.net.decoder.last.weight.mul_(0.2)  # so that it moves pixels as a trained one would
+    exact = restored(trained, COLOR.astype(np.uint16) * 257, tile=32) / 257
+    whole, tiled = restored(trained, COLOR, tile=4096), restored(trained, COLOR, tile=32)
+    assert np.square(whole - exact).mean() ** 0.5 < 1
+    assert np.abs(whole.astype(int) - tiled).max() <= 1
 
 
 def test_a_turned_picture_gives_a_turned_result_with_self_ensemble():
@@ -180,6 +194,23 @@ def gargalo_says(monkeypatch, capsys, *arguments):
     return left.value.code or 0, capsys.readouterr().err
 
 
+def test_weights_that_ship_are_found_by_task_and_color(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(weights, "FOLDER", tmp_path)
+    for name, channels in {"denoiser-gray": 1, "denoiser-color": 3}.items():
+        made = model("denoiser", channels=channels)
+        save_file(made.net.state_dict(), tmp_path / f"{name}.safetensors", metadata={"config": json.dumps(made.config)})
+    monkeypatch.chdir(tmp_path)
+    for number, picture in enumerate((COLOR, COLOR[..., 0])):
+        Image.fromarray(picture).save(f"{number}.png")
+    status, _ = gargalo_says(monkeypatch, capsys, "denoise", "0.png", "1.png", "--sigma", "20", "-o", "out")
+    assert status == 0
+    for number, (picture, kind) in enumerate(((COLOR, "color"), (COLOR[..., :1], "gray"))):
+        expected = gargalo.denoise(gargalo.shipped(f"denoiser-{kind}"), picture, sigma=20)
+        assert np.array_equal(read_photo(tmp_path / "out" / f"{number}.png").pixels, expected)
+    with pytest.raises(gargalo.CheckpointError, match="There are: denoiser-color, denoiser-gray"):
+        gargalo.shipped("upscaler-2")
+
+
 def zoo(folder: Path) -> None:
     folder.mkdir()
     (folder / "sub").mkdir()
@@ -233,7 +264,7 @@ def test_one_file(runs, monkeypatch, capsys):
         (("denoise", "denoiser", "a.png", "a.gif", "-o", "new"), "would both become"),
         (("denoise", "denoiser", "nothing.png", "-o", "b.png"), "no picture, folder or run at nothing.png"),
         (("upscale", "upscaler", "a.png", "--scale", "3", "-o", "b.png"), "enlarges 2 times, not 3"),
-        (("upscale", "a.png", "--scale", "7", "-o", "b.png"), "No weights called 'upscale-x7'"),
+        (("upscale", "a.png", "--scale", "7", "-o", "b.png"), "No weights called 'upscaler-7'"),
         (("denoise", "upscaler", "a.png", "-o", "b.png"), "denoise needs 'noise'"),
     ],
 )

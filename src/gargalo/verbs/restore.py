@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gargalo import functional
+from gargalo.acceleration import quick_restorer
 from gargalo.checkpoint import TrainedModel
 from gargalo.errors import DataError, OutOfDomainWarning
 from gargalo.networks.restorer import Decoder, Encoder
@@ -35,6 +36,7 @@ NEEDS = {
     "inpaint": ("'mask'", "mask"),
 }
 HIDING = "mask", "patches"
+QUICK, PROBED = 0.5 / 255, (64, 64)  # about what 8 bits lose by rounding, and the sides of the picture it is tried on
 Progress = Callable[[float], None]  # the share that is done
 
 
@@ -100,6 +102,7 @@ class _Task:
 
     model: TrainedModel
     restore: Restorer  # [N, *input] to [N, *output], sides any multiple of `step`
+    quick: Restorer  # the same, exact enough for 8 bits
     channels: int
     extra: int  # channels of the input that are not the picture's
     scale: int
@@ -132,8 +135,13 @@ def _task(model: TrainedModel, verb: str, self_ensemble: bool, tile: int, progre
         found = reach(restore, spec.input_shape[0], step, scale)
         margin = 1 << 30 if found is None else -(-found // step) * step
     tile = max(step, tile // step * step)
-    restore = turned(restore) if self_ensemble else restore
-    return _Task(model, restore, channels, extra, scale, step, margin, tile, fixed, progress)
+    sides = fixed or PROBED
+    noise = torch.randn(1, channels, *sides, generator=torch.Generator().manual_seed(0))
+    probe = torch.cat([torch.linspace(0, 1, sides[1]) + 0.05 * noise, torch.full((1, extra, *sides), 0.05)], 1)
+    quick = quick_restorer(restore, probe, QUICK)
+    if self_ensemble:
+        restore, quick = turned(restore), turned(quick)
+    return _Task(model, restore, quick, channels, extra, scale, step, margin, tile, fixed, progress)
 
 
 def _through(model: TrainedModel) -> Restorer:
@@ -271,7 +279,7 @@ def _restored(
     for number, piece in enumerate(todo, 1):
         if wanted is None or wanted[piece.write].any():
             x = _seen(task, colors[piece.read], None if extra is None else extra[piece.read])
-            restored = task.restore(x)
+            restored = task.quick(x) if pixels.dtype == np.uint8 else task.restore(x)
             if count != task.channels:  # gray seen three times, or colors one by one
                 restored = restored.mean(1, keepdim=True) if count == 1 else restored.transpose(0, 1)
             out[*piece.write, :count] = _raw(restored[0][:, *piece.keep], pixels.dtype)
