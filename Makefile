@@ -2,11 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-<<<<<<< HEAD
-.PHONY: demo test lint format docs weights bench bench-music bench-speed bench-defaults bench-collections bench-methods clean
-=======
 .PHONY: demo test lint format docs bench bench-speed bench-defaults bench-collections bench-methods bench-restoration bench-music weights clean
->>>>>>> photos
 
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
