@@ -421,7 +421,7 @@ def aae(
     spec: DataSpec,
     *,
     latent_dim: int = 8,
-    weight: float = 50.0,
+    weight: float = 25.0,
     critic_width: int = 256,
     critic_turns: int = 4,
     smoothness: float = 0.1,
