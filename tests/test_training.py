@@ -22,6 +22,7 @@ from gargalo.data import open_source
 from gargalo.data.batches import Feed
 from gargalo.errors import CheckpointError
 from gargalo.model import Batch
+from gargalo.spec import DataSpec
 from gargalo.training import DivergenceError, Settings, TrainState, rate_at, seeded, train
 from gargalo.verbs import train as orchestration
 
@@ -233,3 +234,14 @@ def test_tensorboard_missing_is_one_message_and_no_folder(tmp_path, monkeypatch)
     with pytest.raises(ValueError, match=r"gargalo\[tensorboard\]"):
         gargalo.train("vae", "digits", tmp_path / "run", tensorboard=True)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_player_may_have_several_turns_a_step():
+    config = {"method": "aae", "arguments": {"critic_turns": 3}, "spec": DataSpec("vector", (6,)).to_json()}
+    with seeded(0):
+        model, objective = checkpoint.build(config)
+        state = TrainState(model, objective, SETTINGS, 2)
+        x = torch.rand(8, 6)
+    next(train(state, iter([Batch(x, x)]), SETTINGS))
+    moved = {player: int(o.state_dict()["state"][0]["step"]) for player, o in state.optimizers.items()}
+    assert moved == {"model": 1, "critic": 3}

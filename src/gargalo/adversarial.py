@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gargalo import functional
 from gargalo.errors import check_range
 from gargalo.model import Batch, Output
 from gargalo.objectives import GENERATIVE, Loss, Objective, loss, parts_of
@@ -49,18 +50,31 @@ class FactorTC(Adversarial):
 
 
 class AdversarialLatent(Adversarial):
-    """Codes that a critic cannot tell from the prior's (Makhzani et al. 2016)."""
+    """Codes that a critic cannot tell from the prior's (Makhzani et al. 2016).
 
-    def __init__(self, latent_dim: int, weight: float, width: int) -> None:
+    A critic that lags behind is led around in circles, so it has ``critic_turns`` a step; ``smoothness`` is the weight
+    of its squared slope where the prior is, without which the game need not settle (Mescheder et al. 2018).
+    """
+
+    def __init__(self, latent_dim: int, weight: float, width: int, critic_turns: int, smoothness: float) -> None:
         super().__init__()
         self.weight, self.critic = weight, dense_critic(latent_dim, width, depth=2)
+        self.critic_turns, self.smoothness = check_range("critic_turns", critic_turns, 1, 64), smoothness
+        self.zero = nn.Parameter(torch.zeros(()))  # added to what is drawn, it lets slopes be seen; no player moves it
+
+    @property
+    def turns(self) -> tuple[str, ...]:
+        return "model", *("critic",) * self.critic_turns
 
     def forward(self, model: nn.Module, batch: Batch, player: str = "model") -> Loss:
         out: Output = model(batch)
         if player == "model":
             caught = F.softplus(self.critic(out.z)[:, 0])  # of a logit that says: a code, not the prior
             return loss(out.nll + self.weight * caught, nll=out.nll, caught=caught)
-        return told_apart(self.critic, out.z.detach(), cast(Any, out.prior).sample(len(out.z)))
+        drawn = cast(Any, out.prior).sample(len(out.z)) + self.zero
+        total, terms = told_apart(self.critic, out.z.detach(), drawn)
+        slope = functional.jacobian_norm(self.critic(drawn), drawn).mean()
+        return Loss(total + 0.5 * self.smoothness * slope, terms | {"slope": slope.detach()})
 
 
 class PictureCritic(Adversarial):

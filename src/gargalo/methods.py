@@ -417,10 +417,18 @@ def swae(spec: DataSpec, *, latent_dim: int = 16, weight: float = 500.0, directi
 
 
 @method
-def aae(spec: DataSpec, *, latent_dim: int = 16, weight: float = 10.0, critic_width: int = 256) -> Made:
+def aae(
+    spec: DataSpec,
+    *,
+    latent_dim: int = 8,
+    weight: float = 50.0,
+    critic_width: int = 256,
+    critic_turns: int = 4,
+    smoothness: float = 0.1,
+) -> Made:
     """Adversarial autoencoder: codes that a critic cannot tell from the prior's (Makhzani et al. 2016)."""
     model = point_model(spec, latent_dim, priors.StandardNormal(latent_dim))
-    return model, adversarial.AdversarialLatent(latent_dim, weight, critic_width)
+    return model, adversarial.AdversarialLatent(latent_dim, weight, critic_width, critic_turns, smoothness)
 
 
 @method

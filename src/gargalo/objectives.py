@@ -43,6 +43,11 @@ class Objective(nn.Module):
         super().__init__()
         self.register_buffer("step", torch.zeros(()), persistent=False)
 
+    @property
+    def turns(self) -> tuple[str, ...]:
+        """Who moves in a step, in order; one may more than once. The first player begins."""
+        return self.players
+
     def parameters_of(self, player: str, model: nn.Module) -> Iterable[nn.Parameter]:
         """The parameters that a player's optimizer moves."""
         return model.parameters()

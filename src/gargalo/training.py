@@ -213,7 +213,7 @@ def train(state: TrainState, batches: Iterable[Batch], settings: Settings) -> It
         lr = rate_at(number, state.total_steps, settings) * state.lr_factor
         learner.objective.step.fill_(number)
         with seeded(derive(settings.seed, "step", number)):
-            results = [_turn(state, forward, player, batch, lr, settings) for player in state.optimizers]
+            results = [_turn(state, forward, player, batch, lr, settings) for player in learner.objective.turns]
         state.step = number
         skipped = any(result is None for result in results)
         bad = bad + 1 if skipped else 0
