@@ -84,7 +84,7 @@ class TrainedModel:
     @cached_property
     def quick(self) -> LatentModel | acceleration.QuickDecoder:
         """What decodes many codes: in bfloat16 where no pixel moves by more than one of 255 steps."""
-        if not self.spec.is_pixels or getattr(self.net.likelihood, "sequential", False):
+        if not (self.spec.is_pixels and self.net.generative) or getattr(self.net.likelihood, "sequential", False):
             return self.net
         return acceleration.quick_decoder(self.net, 1 / 255, self.spec.num_classes)
 
