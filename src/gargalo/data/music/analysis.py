@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,7 @@ def key_name(key: Key) -> str:
 
 def _track(song: Song, track: Track, unit: int) -> dict[str, Any]:
     late = lateness(song, track, unit)
-    straight = moved(song, late).tracks[song.tracks.index(track)]
+    straight = moved(replace(song, tracks=(track,)), late).tracks[0]
     return {
         "name": track.name,
         "instrument": "drums" if track.drums else FAMILIES[track.program // 8],

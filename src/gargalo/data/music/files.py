@@ -21,6 +21,7 @@ SUFFIXES = MIDI_SUFFIXES | {".abc"}
 MAX_BYTES = 1 << 24  # of a file; an hour of dense music has one MiB
 MAX_NOTES, MAX_TRACKS = 500_000, 1_000
 MAX_QUARTERS = 100_000  # fourteen hours at 120 a minute
+MAX_CHANGES = 20_000  # of tempo, of metre, of key
 
 
 def read_music(file: Path | bytes, name: str = "") -> list[Song]:
@@ -78,6 +79,8 @@ def _read_midi(content: bytes, name: str) -> Song:
         if reason.startswith("Get "):
             reason = f"MIDI has no {reason.removeprefix('Get ')}"
         raise DataError(f"{name} is damaged: {reason}. Export it again.") from error
+    if max(len(score.tempos), len(score.time_signatures), len(score.key_signatures)) > MAX_CHANGES:
+        raise DataError(f"{name} changes tempo, metre or key more than {MAX_CHANGES:,} times.")
     tracks = tuple(_track(track) for track in score.tracks)
     song = Song(
         Path(name).stem,

@@ -42,9 +42,6 @@ _TOKEN = re.compile(
 _PITCH = re.compile(r"([\^_=]{0,2})([A-Ga-g])([,']*)([0-9/]*)")
 
 
-_WHOLE = Fraction(1)
-
-
 class _Event(NamedTuple):
     """Sounds or a rest for ``length`` ticks, or a bar line, an ending or a change where it is 0."""
 
@@ -84,7 +81,7 @@ class _Reader:
         self.bar: dict[str, int] = {}  # accidentals that hold until the bar line
         self.altered: dict[str, int] = {}  # by the key signature
         self.events: list[_Event] = []
-        self.broken = _WHOLE  # what the next note's length is multiplied by
+        self.broken = Fraction(1)  # what the next note's length is multiplied by
         self.tuplet: tuple[int, Fraction] = (0, Fraction(1))
         self.voice: str | None = None  # the one that is read; others are skipped
         self.skipping = False
@@ -142,11 +139,9 @@ class _Reader:
 
     def _music(self, line: str) -> None:
         for match in _TOKEN.finditer(line):
-            found = match.lastgroup and match.groupdict()
+            found = match.groupdict()
             if len(self.events) > MAX_EVENTS:
                 raise DataError(f"{self.name} has more than {MAX_EVENTS:,} notes and signs.")
-            if not found:
-                continue
             if found["inline"] is not None:
                 self._field(found["inline"], found["value"].strip(), True)
             elif self.skipping:
@@ -174,8 +169,8 @@ class _Reader:
     def _tuplet(self, count: int, time: str | None, many: str | None) -> None:
         compound = self.metre.beats % 3 == 0 and self.metre.unit >= 8
         usual = 3 if compound and count in (5, 7, 9) else _TUPLETS[count]
-        within = int(time[:2]) if time else usual
-        self.tuplet = int(many[:2]) if many else count, Fraction(within or usual, count)
+        within = int(time[:2]) if time else 0
+        self.tuplet = (int(many[:2]) if many else 0) or count, Fraction(within or usual, count)
 
     def _dot(self, sign: str) -> None:
         """``A>B``: the first is dotted and the second halved; ``<`` the other way, more signs more so."""
@@ -203,13 +198,9 @@ class _Reader:
         if text[0] == "Z":  # whole bars
             unit = Fraction(self.metre.beats, self.metre.unit)
         left, ratio = self.tuplet
-        if not left:
-            ratio = _WHOLE
-        self.tuplet = max(left - 1, 0), ratio
-        self.events.append(
-            _Event("note", _ticks(length, unit, ratio if self.broken is _WHOLE else ratio * self.broken), pitches)
-        )
-        self.broken = _WHOLE
+        self.tuplet = (left - 1, ratio) if left > 1 else (0, Fraction(1))
+        self.events.append(_Event("note", _ticks(length, unit, ratio * self.broken), pitches))
+        self.broken = Fraction(1)
 
     def _pitch(self, match: re.Match[str]) -> int:
         sign, letter, octaves = match[1], match[2], match[3]
@@ -233,14 +224,14 @@ class _Reader:
 def _performed(events: list[_Event], reader: _Reader) -> Song:
     now = _pickup(events)
     notes: list[list[int]] = []
-    metres: list[Metre] = []
+    metres: dict[int, Metre] = {}
     chords: list[tuple[int, str]] = []
     tied: dict[int, list[int]] = {}
     for event in events:
         if event.kind == "metre":
             beats, unit = map(int, event.text.split("/"))
             at = now if notes else 0
-            metres = [m for m in metres if m.tick != at] + [Metre(at, beats, unit)]
+            metres[at] = Metre(at, beats, unit)
         elif event.kind == "symbol" and event.text[:1] in tuple("ABCDEFG"):
             chords.append((now, event.text))
         if event.kind != "note":
@@ -262,7 +253,7 @@ def _performed(events: list[_Event], reader: _Reader) -> Song:
     track = Track(name, 0, False, sorted_notes([note for note in notes if note[1] > 0]))
     return Song(
         name, DIVISION, (track,), (Tempo(0, max(1, min(microseconds, 0xFFFFFF))),),
-        tuple(metres) or (Metre(0, 4, 4),), (Key(0, reader.sharps, reader.minor),), tuple(chords),
+        tuple(metres.values()) or (Metre(0, 4, 4),), (Key(0, reader.sharps, reader.minor),), tuple(chords),
     )  # fmt: skip
 
 

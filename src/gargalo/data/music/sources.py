@@ -253,6 +253,8 @@ def _items(place: Path, suffixes: frozenset[str], stack: ExitStack) -> list[Item
     if place.is_file() and place.suffix.lower() in SUFFIXES:
         info = place.stat()
         return [Item(place.name, (info.st_size, info.st_mtime_ns), lambda: place)] * (suffixes == SUFFIXES)
+    if place.is_file() and place.suffix.lower() != ".zip":
+        raise DataError(f"{place} is no music: none of {', '.join(sorted(SUFFIXES))}, .zip.")
     found = listing(place, suffixes, stack)
     archives = listing(place, frozenset((".zip",)), stack) if place.is_dir() else []
     return found + [

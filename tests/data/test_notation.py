@@ -1,0 +1,63 @@
+"""Tunes in ABC notation, against what a musician would play."""
+
+from __future__ import annotations
+
+import pytest
+
+from gargalo.data.music import grid, notation
+from gargalo.data.music.harmony import chord_name, chord_number
+from gargalo.data.music.song import Key, Metre
+
+SCALE = "X:1\nT:Scale\nM:4/4\nL:1/8\nK:C\nCDEF GABc|c2 z2 C4|\n"
+
+
+def test_a_pickup_stands_before_the_first_bar_line():
+    tune = notation.read_book(b"X:1\nM:3/4\nL:1/4\nK:C\nC|DEF|G3|\n", "t")[0]
+    starts = grid.to_steps(tune, tune.tracks[0].notes[:, 0])
+    assert starts.tolist() == [8, 12, 16, 20, 24]
+    assert grid.bar_starts(tune).tolist() == [0, 12, 24]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("K:D\nFCc_B|Bf'", [66, 61, 73, 70, 71, 90]),  # the key's sharps; an accidental holds to the bar line
+        ("K:Gm\nB^BB=e,", [70, 71 + 1, 72, 64]),
+        ("K:Edor\n=c|cF", [72, 73, 66]),
+        ("K:C\n|:C|1D:|2E|]F", [60, 62, 60, 64, 65]),
+        ("K:C\n|:C:|:D:|", [60, 60, 62, 62]),
+        ("K:C\nC|1D:|2E||F:|", [60, 62, 60, 64, 65, 65]),  # the second ending is not what is repeated next
+        ("K:C\nC-C D", [60, 62]),
+        ('K:C\n"Am"A{gag}B!trill!c', [69, 71, 72]),
+        ("K:C\n[V:1]C[V:2]D\nV:2\nEE\nV:1\nF", [60, 65]),
+        ("K:C\nd:|\n", [74, 74]),  # a line of music that looks like a field
+    ],
+)
+def test_pitches_of_abc(text, expected):
+    tune = notation.read_book(f"X:1\nL:1/8\nM:4/4\n{text}\n".encode(), "t")[0]
+    assert tune.tracks[0].notes[:, 2].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("A>B A<B A2", [3, 1, 1, 3, 4]),
+        ("A/B//c3/2 z2 d", [1, 0.5, 3, 2]),
+        ("(3ABc d", [4 / 3, 4 / 3, 4 / 3, 2]),
+        ("[L:1/4]A [ceg]2", [4, 8, 8, 8]),
+        ("Z A4", [8]),
+    ],
+)
+def test_lengths_of_abc_in_sixteenths(text, expected):
+    tune = notation.read_book(f"X:1\nL:1/8\nM:4/4\nK:C\n{text}|\n".encode(), "t")[0]
+    assert (tune.tracks[0].notes[:, 1] / 1260).tolist() == pytest.approx(expected)
+
+
+def test_every_tune_of_a_book_with_its_title_tempo_and_chords():
+    book = SCALE + "\nX:2\nT:Jig\nM:6/8\nQ:3/8=100\nK:G\n" + '"G"GBd "D7"dcA|\n'
+    first, second = notation.read_book(book.replace("\n", "\r\n").encode(), "book.abc")
+    assert (first.name, second.name) == ("Scale", "Jig")
+    assert second.metres == (Metre(0, 6, 8),)
+    assert second.tempos[0].quarters_a_minute == pytest.approx(150)
+    assert [chord_name(chord_number(symbol)) for _, symbol in second.chords] == ["G", "D7"]
+    assert second.keys == (Key(0, 1, False),)
