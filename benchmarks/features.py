@@ -20,7 +20,7 @@ FOLDER = Path("runs/benchmarks/features")
 MINUTES = 20.0
 OPTIONS: dict[str, dict[str, Any]] = {
     "mnist": {"network": "convnet"},
-    "fashion-mnist": {"network": "mlp:width=512", "views": "relit"},
+    "fashion-mnist": {"network": "mlp:width=512,edges=true", "views": "relit"},
 }
 
 
