@@ -3,16 +3,16 @@
 import pytest
 import torch
 
-from gargalo import methods
 from gargalo.functional import log_mean_exp
+from gargalo.methods import hierarchies
 from gargalo.model import Batch
 from gargalo.spec import DataSpec
 from gargalo.training import seeded
 
 SPEC = DataSpec("image", (1, 12, 9))
 KINDS = {
-    "ladder": lambda: methods.ladder_vae(SPEC, latent_dim=8, width=32)[0],
-    "deep": lambda: methods.deep_vae(SPEC, width=16, channels=2, levels="1+1+2")[0],
+    "ladder": lambda: hierarchies.ladder_vae(SPEC, latent_dim=8, width=32)[0],
+    "deep": lambda: hierarchies.deep_vae(SPEC, width=16, channels=2, levels="1+1+2")[0],
 }
 
 
