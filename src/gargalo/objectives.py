@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gargalo import functional
-from gargalo.distributions import Codes, DiagonalGaussian, Point, Posterior, tile
+from gargalo.distributions import Codes, DiagonalGaussian, Point, Posterior
 from gargalo.model import Batch, Output
 
 GENERATIVE = "decoder", "prior", "likelihood"  # the parts that say how x comes from z
@@ -295,101 +295,6 @@ class Quantized(Objective):
             total = total + (q.vectors - q.features.detach()).square().flatten(1).sum(1)
         shares = functional.code_shares(q.indices, q.num_codes)
         return loss(total, nll=out.nll, commitment=commitment, perplexity=functional.perplexity(shares))
-
-
-class Masked(Objective):
-    """-log p(x|z) of whole examples whose code saw a part of them, in training; later it sees all (He et al. 2022).
-
-    ``hide`` is a corruption of inputs, drawn afresh at each step.
-    """
-
-    def __init__(self, hide: Callable[..., Tensor]) -> None:
-        super().__init__()
-        self.hide = hide
-
-    def forward(self, model: nn.Module, batch: Batch, player: str = "model") -> Loss:
-        seen = self.hide(batch.input, None) if self.training else batch.input
-        out: Output = model(Batch(seen, batch.target, batch.condition, batch.dataset_size))
-        return loss(out.nll, nll=out.nll)
-
-
-class Neighbors(Objective):
-    """Pictures known only with their noise: each is seen through one pixel of every four, and the one beside it is
-    foretold (Huang et al. 2021). Only what is the same in both can be, and noise that is independent is not.
-
-    ``consistency`` weighs that the two halves of what is made of the whole picture differ as the answers do. The
-    batch's target is not looked at.
-    """
-
-    independent_noise = True  # is taken for granted: see `gargalo.evaluation.noise`
-
-    def __init__(self, consistency: float) -> None:
-        super().__init__()
-        self.consistency = consistency
-
-    def forward(self, model: nn.Module, batch: Batch, player: str = "model") -> Loss:
-        noisy = batch.input
-        if noisy.shape[-1] % 2 or noisy.shape[-2] % 2:
-            raise ValueError(f"Neighbors needs pictures of even sides; these have {tuple(noisy.shape[-2:])}.")
-        grid = (len(noisy), noisy.shape[-2] // 2, noisy.shape[-1] // 2)
-        choice = torch.randint(8, grid, device=noisy.device)
-        one, other = functional.neighbors(noisy, choice)
-        with torch.no_grad():
-            whole = cast(Any, model).decode(cast(Any, model).encode(noisy).mode).mode
-        whole_one, whole_other = functional.neighbors(whole, choice)
-        out: Output = model(Batch(one, other))
-        answer = out.likelihood.mode
-        variance = (answer - other).square().mean().detach()  # of what cannot be foretold: weighs both terms alike
-        apart = 0.5 * (answer - other - whole_one + whole_other).square().flatten(1).sum(1) / variance
-        return loss(out.nll + self.consistency * apart, nll=out.nll, apart=apart)
-
-
-class Contrastive(Objective):
-    """Codes by which two views of one example find each other, and which tell its edges as well as its values.
-
-    After Chen et al. 2020, who compare projections of the codes: what these throw away, the codes keep; and Wei et al.
-    2022, who predict edges of pictures, as these say more of what things are than brightness does. ``change`` is an
-    augmentation that makes views of inputs; what is predicted and decoded is the example itself, of ``shape``.
-    ``contrast`` and ``edges`` are weights, beside 1 for the decoded.
-    """
-
-    def __init__(
-        self,
-        latent_dim: int,
-        shape: tuple[int, ...],
-        change: Callable[..., Tensor],
-        *,
-        contrast: float,
-        edges: float,
-        temperature: float,
-    ) -> None:
-        super().__init__()
-        if contrast < 0 or edges < 0 or temperature <= 0:
-            raise ValueError(
-                f"contrast={contrast} and edges={edges} must be at least 0, temperature={temperature} greater than 0."
-            )
-        self.change, self.contrast, self.edges, self.temperature = change, contrast, edges, temperature
-        self.projector = _head(latent_dim, 256, 128)
-        self.sketcher = _head(latent_dim, 512, functional.outline(torch.zeros(1, *shape)).shape[1])
-
-    def parameters_of(self, player: str, model: nn.Module) -> Iterable[nn.Parameter]:
-        return [*model.parameters(), *self.parameters()]
-
-    def forward(self, model: nn.Module, batch: Batch, player: str = "model") -> Loss:
-        views = torch.cat([self.change(batch.input, None), self.change(batch.input, None)])
-        condition = None if batch.condition is None else tile(batch.condition, 2)
-        out: Output = model(Batch(views, tile(batch.target, 2), condition, batch.dataset_size))
-        one, other = self.projector(out.z).float().chunk(2)
-        contrast = functional.nt_xent(one, other, self.temperature)
-        sketch, outline = self.sketcher(out.z).float(), tile(functional.outline(batch.target), 2)
-        edges = (sketch - outline).square().sum(1)
-        return loss(
-            out.nll + self.contrast * contrast + self.edges * edges, nll=out.nll, contrast=contrast, edges=edges
-        )
-
-
-def _head(inputs: int, width: int, outputs: int) -> nn.Module:
-    return nn.Sequential(nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, outputs))
 
 
 def parts_of(model: nn.Module, *names: str) -> list[nn.Parameter]:

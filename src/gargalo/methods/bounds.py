@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from gargalo import objectives
-from gargalo.assembly import (
-    gaussian_model,
-)
+from gargalo.assembly import gaussian_model
 from gargalo.methods.made import Made
 from gargalo.registry import method
 from gargalo.spec import DataSpec

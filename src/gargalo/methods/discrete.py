@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from gargalo import bottlenecks, objectives
-from gargalo.assembly import (
-    code_model,
-    counts_of,
-)
+from gargalo.assembly import code_model, counts_of
 from gargalo.methods.made import Made
 from gargalo.registry import method
 from gargalo.spec import DataSpec

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 from gargalo import objectives
-from gargalo.assembly import (
-    check_latent,
-    counts_of,
-    dense_hierarchy,
-    picture_hierarchy,
-)
+from gargalo.assembly import check_latent, counts_of, dense_hierarchy, picture_hierarchy
 from gargalo.errors import check_range
 from gargalo.methods.made import Made
 from gargalo.registry import method

@@ -5,11 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from gargalo import adversarial, functional, objectives, priors
-from gargalo.assembly import (
-    check_amounts,
-    gaussian_model,
-    point_model,
-)
+from gargalo.assembly import check_amounts, gaussian_model, point_model
 from gargalo.errors import check_range
 from gargalo.methods.made import Made
 from gargalo.registry import method

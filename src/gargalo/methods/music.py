@@ -8,10 +8,7 @@ from functools import partial
 from typing import Literal
 
 from gargalo import objectives
-from gargalo.assembly import (
-    check_sequence,
-    gaussian_model,
-)
+from gargalo.assembly import check_sequence, gaussian_model
 from gargalo.methods.made import Made
 from gargalo.networks.conductor import conductor
 from gargalo.networks.sizes import Size

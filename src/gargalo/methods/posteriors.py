@@ -9,12 +9,7 @@ from typing import Any, Literal
 from torch import nn
 
 from gargalo import bottlenecks, objectives, priors
-from gargalo.assembly import (
-    build,
-    check_amounts,
-    check_latent,
-    gaussian_model,
-)
+from gargalo.assembly import build, check_amounts, check_latent, gaussian_model
 from gargalo.hamiltonian import Hamiltonian, Riemannian
 from gargalo.methods.made import Made
 from gargalo.networks.steps import Row

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from gargalo import objectives
-from gargalo.assembly import (
-    check_amounts,
-    point_model,
-)
+from gargalo import objectives, self_supervised
+from gargalo.assembly import check_amounts, point_model
 from gargalo.methods.made import Made
 from gargalo.registry import augmentation, corruption, method
 from gargalo.spec import DataSpec
@@ -47,7 +44,7 @@ def rae_gp(spec: DataSpec, *, latent_dim: int = 16, embedding: float = 0.1, grad
 @method
 def masked_autoencoder(spec: DataSpec, *, latent_dim: int = 32, mask: str = "patches") -> Made:
     """Autoencoder that sees a part of each example in training and decodes all of it (He et al. 2022)."""
-    return point_model(spec, latent_dim), objectives.Masked(corruption.select(mask))
+    return point_model(spec, latent_dim), self_supervised.Masked(corruption.select(mask))
 
 
 @method
@@ -65,7 +62,7 @@ def contrastive_autoencoder(
     After Chen et al. 2020 and Wei et al. 2022.
     """
     model = point_model(spec, latent_dim)
-    objective = objectives.Contrastive(
+    objective = self_supervised.Contrastive(
         latent_dim, spec.shape, augmentation.select(views), contrast=contrast, edges=edges, temperature=temperature
     )
     return model, objective

@@ -5,14 +5,13 @@ from __future__ import annotations
 from functools import partial
 
 from gargalo import objectives
-from gargalo.assembly import (
-    restorer_model,
-)
+from gargalo.assembly import restorer_model
 from gargalo.errors import check_range
 from gargalo.methods.made import Made
 from gargalo.networks import restorer
 from gargalo.networks.sizes import Size
 from gargalo.registry import method
+from gargalo.self_supervised import Neighbors
 from gargalo.spec import DataSpec
 
 
@@ -48,7 +47,7 @@ def denoiser(
         batch_size=8,
         lr=1e-3,
     )
-    return model, objectives.Neighbors(consistency) if self_supervised else objectives.Reconstruction()
+    return model, Neighbors(consistency) if self_supervised else objectives.Reconstruction()
 
 
 @method

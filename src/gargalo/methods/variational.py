@@ -6,9 +6,7 @@ from dataclasses import replace
 from typing import Literal
 
 from gargalo import adversarial, functional, objectives
-from gargalo.assembly import (
-    gaussian_model,
-)
+from gargalo.assembly import gaussian_model
 from gargalo.methods.made import Made
 from gargalo.registry import method
 from gargalo.spec import DataSpec
