@@ -118,8 +118,10 @@ def _task(model: TrainedModel, verb: str, self_ensemble: bool, tile: int, progre
     spec = model.spec
     channels, extra = spec.shape[0], spec.input_shape[0] - spec.shape[0]
     scale = max(1, spec.shape[-1] // spec.input_shape[-1])
-    name = corruption.parse(model.corruption)[0]
-    does = "nothing" if name == "none" else "inpaint" if name in HIDING else "upscale" if scale > 1 else "denoise"
+    name, encoder = corruption.parse(model.corruption)[0], model.net.encoder
+    # A restorer without a corruption learned from what pictures bring along: pairs, or their own noise.
+    does = "denoise" if name != "none" or isinstance(encoder, Encoder) else "nothing"
+    does = "inpaint" if name in HIDING else "upscale" if scale > 1 else does
     if spec.kind != "image" or does != verb:
         needs, example = NEEDS[verb]
         raise ValueError(
@@ -128,7 +130,7 @@ def _task(model: TrainedModel, verb: str, self_ensemble: bool, tile: int, progre
         )
     if model.net.conditional:
         raise ValueError(f"{verb} works without labels; {_name(model)} needs them ({model.method}).")
-    encoder, restore = model.net.encoder, _through(model)
+    restore = _through(model)
     step, margin, fixed = 1, 0, spec.input_shape[1:]
     if isinstance(encoder, Encoder):
         step, fixed = encoder.multiple, ()
