@@ -1,6 +1,7 @@
 """What every registered method must do: a new one is tested the moment it has a name."""
 
 import copy
+import itertools
 from contextlib import nullcontext
 
 import numpy as np
@@ -26,6 +27,7 @@ TOKENS = DataSpec("sequence", (10,), vocabulary=6, network="mixer:size=tiny", nu
 REFUSES = {  # what a method says of data that it is not for
     ("msssim_vae", SERIES): "ssim compares pictures",
     ("msssim_vae", TOKENS): "ssim compares pictures",
+    **dict.fromkeys(itertools.product(("denoiser", "inpainter", "upscaler"), (SERIES, TOKENS)), "Only pictures"),
     **{(name, TOKENS): "tokens do not have" for name in ("contractive_autoencoder", "rae_gp", "vamp_vae", "vae_gan")},
     **{(name, TOKENS): "categorical explains" for name in ("sigma_vae", "two_stage_vae")},
     ("music_classic", SERIES): "conductor plays tokens or bits",
