@@ -30,8 +30,9 @@ from gargalo.data import open_source
 from gargalo.registry import method as registry
 from gargalo.verbs import prior
 
-PICTURES = {"msssim_vae"}  # structural similarity is one of pictures
-METHODS = sorted(set(gargalo.available("methods")) - PICTURES)
+OF_PICTURES = {"msssim_vae", "denoiser", "upscaler", "inpainter"}  # alone, as structural similarity is
+OF_SEQUENCES = {"music", "music_classic"}
+METHODS = sorted(set(gargalo.available("methods")) - OF_PICTURES - OF_SEQUENCES)
 IRIS, KINDS = load_iris(return_X_y=True)
 PIXELS = (load_digits().images[:120] / 16 * 255).astype(np.uint8)
 DIGITS = load_digits().target[:120]
