@@ -64,7 +64,8 @@ def configured(
     augmentations.select(augment)(spec.scaled(torch.zeros(1, *spec.shape)), torch.Generator())
     if corruption == "auto":
         corruption = suggested.get("corruption", "none")
-    parts = {key: suggested[key] for key in ("likelihood",) if key in suggested} | parts
+    if "likelihood" in suggested:
+        parts = {"likelihood": suggested["likelihood"]} | parts
     open_settings = {
         key: suggested[key] for key in ("batch_size", "lr") if getattr(settings, key) is None and key in suggested
     }

@@ -178,9 +178,8 @@ class _Job:
 def _fitting(config: dict[str, Any], source: Source) -> Fitting:
     settings = Settings(**config["settings"])
     held_out = source.indices("validation")
-    if (
-        source.spec.is_pixels and source.clusters is not None
-    ):  # patches of one picture tell much the same: so many, of all pictures, are enough
+    # Patches of one picture tell much the same: so many, of all pictures, are enough.
+    if source.spec.is_pixels and source.clusters is not None:
         held_out = held_out[:: -(-len(held_out) // VALIDATED_PATCHES)]
     return Fitting(config, source, settings, source.indices("train"), held_out)
 
