@@ -21,6 +21,7 @@ from gargalo import checkpoint
 from gargalo.data import open_source
 from gargalo.data.batches import Feed
 from gargalo.errors import CheckpointError
+from gargalo.fitting import Clock
 from gargalo.model import Batch
 from gargalo.spec import DataSpec
 from gargalo.training import DivergenceError, Settings, TrainState, rate_at, seeded, train
@@ -245,3 +246,24 @@ def test_a_player_may_have_several_turns_a_step():
     next(train(state, iter([Batch(x, x)]), SETTINGS))
     moved = {player: int(o.state_dict()["state"][0]["step"]) for player, o in state.optimizers.items()}
     assert moved == {"model": 1, "critic": 3}
+
+
+def test_a_budget_of_time_is_counted_anew_when_other_programs_come_and_go(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr("gargalo.fitting.time.perf_counter", lambda: now)
+    clock, planned, step = Clock(100.0), 10, 0  # a trial beside another program: ten seconds a step
+    while step < planned:
+        step += 1
+        now += 0.1 if step < 400 else 0.2
+        planned = clock.total(step, planned)
+    assert 94 < now < 102
+    assert step == pytest.approx(400 + 60 / 0.2, rel=0.05)
+
+
+def test_a_budget_that_holds_what_was_planned_is_left_alone(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr("gargalo.fitting.time.perf_counter", lambda: now)
+    clock = Clock(100.0)
+    for step in range(1, 981):
+        now += 0.1
+        assert clock.total(step, 980) == 980

@@ -36,6 +36,9 @@ EVALUATIONS = 25  # in a run, at the most: more would cost more than they tell
 COMPILE_FROM = 120.0  # seconds of a run: compiling takes about ten of them
 THREADS_GAIN = 1.05  # times as fast, or else one thread takes the steps: it suffers least from other programs
 COMPILE_GAIN = 1.02  # times as fast, before compiled steps are taken: once tried, the compiling is paid for
+FEWEST = 10  # steps of a run, however short its budget
+LOOKS = 16  # at the clock in a run on a budget of time
+DRIFT = 0.05  # of all steps: from there on they are counted anew
 TRIAL, TURNS = 1.2, 3  # seconds for each contender, in so many turns, as a machine's speed drifts
 PRIMED = 1024  # examples that a fresh model sees, where parts of it start from data
 STEPS, EPOCHS = 12_000, (10, 300)  # of a run whose budget nobody named
@@ -128,6 +131,29 @@ def _probe(method: str, arguments: str) -> LatentModel | None:
     return None
 
 
+class Clock:
+    """Counts anew, a few times in a run, the steps that a budget of time holds: other programs come and go."""
+
+    def __init__(self, end: float) -> None:
+        self.end, self.budget = end, end - time.perf_counter()
+        self.first: tuple[int, float] | None = None
+        self.look = 0.0
+
+    def total(self, step: int, planned: int) -> int:
+        """Steps in all, after ``step`` of ``planned`` ones; what a step takes is the mean of those so far."""
+        now = time.perf_counter()
+        left = self.end - now
+        if self.first is None:  # what the first one takes says nothing: it may be compiled in it
+            self.first, self.look = (step, now), now + self.budget / LOOKS
+        early = step == planned and left > self.budget / LOOKS
+        if (now < self.look and not early) or step == self.first[0]:
+            return planned
+        self.look = now + self.budget / LOOKS
+        more = max(0, round(left * (step - self.first[0]) / (now - self.first[1])))
+        found = max(FEWEST, step + more)
+        return found if abs(found - planned) > DRIFT * planned else planned
+
+
 @dataclasses.dataclass
 class Fitting:
     """One training of one config on some rows of a source, perhaps with others held out to evaluate it on.
@@ -143,6 +169,7 @@ class Fitting:
     start: int = 0
 
     def __post_init__(self) -> None:
+        self.clock: Clock | None = None
         device = str(pick_device(self.settings.device))
         seed = derive(self.settings.seed, "rows", self.start) if self.start else self.settings.seed
         common: dict[str, Any] = {"corrupt": self.config["corruption"], "seed": seed, "device": device}
@@ -175,13 +202,16 @@ class Fitting:
         if step_time is None or not state.plan.compiled:
             state.plan, step_time = self._try_one_thread(state.plan, min(4.0, 0.05 * settings.time))
         overhead = EVALUATIONS * self._evaluation_time(state.plan) + (time.perf_counter() - started)
-        state.total_steps = max(10, int((settings.time - overhead) / step_time))
+        state.total_steps = max(FEWEST, int((settings.time - overhead) / step_time))
+        self.clock = Clock(started + settings.time)
         return state
 
     def evaluated(self, state: TrainState) -> Iterator[tuple[Step, dict[str, float] | None]]:
         """Steps to the end, or as far as patience goes; after some, the figures of the rows held out."""
-        every = max(self.feed.steps_per_epoch, math.ceil(state.total_steps / EVALUATIONS))
         for step in steps(state, self.feed.batches(state.step - self.start), self.settings):
+            if self.clock is not None:
+                state.total_steps = self.clock.total(step.number, state.total_steps)
+            every = max(self.feed.steps_per_epoch, math.ceil(state.total_steps / EVALUATIONS))
             figures = None
             if self.validation is not None and (step.number % every == 0 or step.number == state.total_steps):
                 figures = validate(state, self.validation.in_order(), self.settings)
