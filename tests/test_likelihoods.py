@@ -12,7 +12,7 @@ from gargalo.training import seeded
 @pytest.fixture
 def net():
     with seeded(0):
-        made = PixelCNN(1, 8, 2)
+        made = PixelCNN(1, 8, 2, 0.5)
         for parameter in made.parameters():
             parameter.data.normal_(0, 0.4)
         return made.eval()

@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import nn
 
+from gargalo import likelihoods as _registered  # noqa: F401
 from gargalo.networks.conductor import conductor
 from gargalo.networks.mixer import Block
 from gargalo.networks.recurrent import GRU
-from gargalo.registry import network
+from gargalo.registry import likelihood, network
 from gargalo.spec import DataSpec
 
 TOKENS = DataSpec("sequence", (12,), vocabulary=7)
@@ -78,3 +79,27 @@ def test_a_conductor_says_what_it_cannot_play():
         conductor(TOKENS, 5, 10, 7, segments=5)
     with pytest.raises(ValueError, match="tokens or bits"):
         conductor(DataSpec("sequence", (12, 2), likelihood="laplace"), 5, 10, 1)
+
+
+def test_dropout_is_of_training_alone():
+    spec = DataSpec("image", (1, 8, 8), likelihood="pixel_cnn:width=8,dropout=0.5")
+    nets = [*network.select("convnet:width=8,dropout=0.5")(spec, 5, 10, 8), likelihood.select(spec.likelihood)(spec)]
+    for net in nets[:2]:
+        for parameter in net.parameters():
+            torch.nn.init.normal_(parameter, std=0.3)
+    x, z, h = torch.rand(3, 1, 8, 8), torch.randn(3, 5), torch.randn(3, 8, 8, 8)
+    calls = [lambda: nets[0](x), lambda: nets[1](z), lambda: nets[2](h).log_prob(x.round())]
+    for net, call in zip(nets, calls, strict=True):
+        net.train()
+        assert not torch.equal(call(), call())
+        net.eval()
+        torch.testing.assert_close(call(), call())
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0])
+def test_a_share_that_is_dropped_leaves_some(share):
+    spec = DataSpec("image", (1, 8, 8))
+    with pytest.raises(ValueError, match="at least 0 and below 1"):
+        network.select(f"convnet:dropout={share}")(spec, 5, 10, 1)
+    with pytest.raises(ValueError, match="at least 0 and below 1"):
+        likelihood.select(f"pixel_cnn:dropout={share}")(spec)

@@ -20,5 +20,12 @@ def check_range(name: str, value: int, low: int, high: int) -> int:
     return value
 
 
+def check_share(name: str, value: float) -> float:
+    """The value itself; ValueError where it is no share of what would be left."""
+    if not 0 <= value < 1:
+        raise ValueError(f"{name}={value} must be at least 0 and below 1.")
+    return value
+
+
 class OutOfDomainWarning(UserWarning):
     """What a model is given is unlike what it was trained on."""

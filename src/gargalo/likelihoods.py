@@ -12,10 +12,11 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from gargalo import distributions, functional
 from gargalo.distributions import Likelihood
-from gargalo.errors import check_range
+from gargalo.errors import check_range, check_share
 from gargalo.registry import likelihood
 from gargalo.spec import DataSpec
 
@@ -141,9 +142,10 @@ class PixelCNN(nn.Module):
 
     sequential = True
 
-    def __init__(self, channels: int, width: int, layers: int) -> None:
+    def __init__(self, channels: int, width: int, layers: int, dropout: float) -> None:
         super().__init__()
         self.channels, self.pixels, self.reach = width // channels, channels, 3 + layers
+        self.dropout = dropout
         self.enter = MaskedConv2d(channels, width, 7, itself=False)
         self.layers = nn.ModuleList(MaskedConv2d(width, width, 3, itself=True) for _ in range(layers))
         self.leave = nn.Sequential(nn.ReLU(), nn.Conv2d(width, width, 1), nn.ReLU(), nn.Conv2d(width, channels, 1))
@@ -155,7 +157,7 @@ class PixelCNN(nn.Module):
         """Of every pixel of ``x`` given those before it, ``[N, C, H, W]``."""
         y = h + self.enter(x - 0.5)
         for layer in self.layers:
-            y = y + layer(torch.relu(y))
+            y = y + F.dropout(layer(torch.relu(y)), self.dropout, self.training)
         return self.leave(y)
 
 
@@ -194,13 +196,14 @@ def _expect_amounts(name: str, spec: DataSpec) -> None:
 
 
 @likelihood
-def pixel_cnn(spec: DataSpec, *, width: int = 32, layers: int = 3) -> nn.Module:
+def pixel_cnn(spec: DataSpec, *, width: int = 32, layers: int = 3, dropout: float = 0.0) -> nn.Module:
     """On or off, each pixel with those before it in view (van den Oord et al. 2016; Gulrajani et al. 2017)."""
     if not spec.is_pixels:
         raise ValueError(f"pixel_cnn is for pictures; this data has shape {spec.shape}.")
     check_range("pixel_cnn: width", width, spec.shape[0], 1024)
     check_range("pixel_cnn: layers", layers, 0, 64)
-    return PixelCNN(spec.shape[0], width - width % spec.shape[0], layers)
+    check_share("pixel_cnn: dropout", dropout)
+    return PixelCNN(spec.shape[0], width - width % spec.shape[0], layers, dropout)
 
 
 @likelihood

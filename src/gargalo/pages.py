@@ -18,6 +18,7 @@ from gargalo.checkpoint import TrainedModel
 from gargalo.data import open_like
 from gargalo.data.batches import Feed
 from gargalo.evaluation.measure import FIGURES
+from gargalo.priors import StandardNormal
 from gargalo.verbs.about import evaluate
 from gargalo.verbs.latent import decode, embed, reconstruct, sample
 
@@ -85,9 +86,8 @@ def _pictures(model: TrainedModel, split: str) -> list[str]:
     conditional = model.net.conditional
     drawn = sample(model, 10 * model.spec.num_classes if conditional else 64)
     per_row = model.spec.num_classes if conditional else 16
-    plain = " The codes of a plain autoencoder do not follow it, so these show what the model was not trained for."
-    note = "" if _is_variational(model) else plain
-    shown.append("<h2>Samples</h2>" + _image(drawn, per_row, f"Drawn from the prior, N(0, I).{note}"))
+    which = "N(0, I)" if _is_normal(model) else model.config.get("prior") or "which was learned"
+    shown.append("<h2>Samples</h2>" + _image(drawn, per_row, f"Drawn from the prior, {which}."))
     codes = embed(model, inputs.clamp(0, 1), labels=labels)
     if not conditional:
         shown += _between(model, codes)
@@ -113,8 +113,8 @@ def _flat(codes: np.ndarray) -> np.ndarray:
     return centered @ np.linalg.svd(centered, full_matrices=False)[2][:2].T
 
 
-def _is_variational(model: TrainedModel) -> bool:
-    return bool(getattr(model.net.bottleneck, "factor", 1) == 2)
+def _is_normal(model: TrainedModel) -> bool:
+    return isinstance(model.net.prior, StandardNormal)
 
 
 def _between(model: TrainedModel, codes: np.ndarray) -> list[str]:
@@ -129,9 +129,9 @@ def _between(model: TrainedModel, codes: np.ndarray) -> list[str]:
 
 
 def _plane(model: TrainedModel, codes: np.ndarray) -> str:
-    """The decoded plane at quantiles: of the prior where it was trained towards one, of the codes otherwise."""
+    """The decoded plane at quantiles: of the prior where that is N(0, I), of the codes otherwise."""
     levels = (torch.arange(GRID, dtype=torch.float32) + 0.5) / GRID
-    if _is_variational(model):
+    if _is_normal(model):
         axes = [torch.special.ndtri(levels)] * 2
         caption = "The decoded plane at quantiles of the prior."
     else:
