@@ -215,6 +215,15 @@ def test_weights_that_ship_are_found_by_task_and_color(tmp_path, monkeypatch, ca
         gargalo.shipped("upscaler-2")
 
 
+def test_what_passes_pictures_through_sends_to_what_repairs_them(runs, monkeypatch, capsys):
+    Image.fromarray(COLOR).save(runs / "in.png")
+    status, said = gargalo_says(
+        monkeypatch, capsys, "reconstruct", runs / "inpainter", runs / "in.png", "-o", runs / "out.png"
+    )
+    assert status == 2
+    assert "gargalo inpaint" in said
+
+
 def zoo(folder: Path) -> None:
     folder.mkdir()
     (folder / "sub").mkdir()

@@ -21,7 +21,13 @@ def read_examples(run: Path, paths: list[Path]) -> tuple[list[str], Any]:
     import gargalo
     from gargalo.data.images import fit_image, read_image
 
-    spec = gargalo.load(run).spec
+    model = gargalo.load(run)
+    spec = model.spec
+    if spec.kind == "image" and spec.input_shape[0] != spec.shape[0]:
+        raise ValueError(
+            f"{run} was trained with corruption={model.corruption!r}: it wants to know more than the picture. "
+            "Use gargalo denoise or gargalo inpaint, which tell it."
+        )
     if spec.kind != "image":
         parts = [_rows(path, spec) for path in paths]
         return [name for names, _ in parts for name in names], np.concatenate([values for _, values in parts])
