@@ -64,11 +64,31 @@ def benchmarks_page() -> str:
     for file in sorted(RESULTS.glob("*.json")):
         found = json.loads(file.read_text())
         text += f"\n## {file.stem}\n\nCommit {found['commit']}. {found['machine']}.\n\n"
+        if file.stem == "methods":
+            text += _methods_table(found["rows"])
+            continue
         text += "| what | ours | other | ratio | unit |\n|---|---|---|---|---|\n"
         for row in found["rows"]:
             figures = " | ".join("" if row[key] is None else f"{row[key]:.5g}" for key in ("ours", "other", "ratio"))
             text += f"| {row['what']} | {figures} | {row['unit']} |\n"
     return NOTE + text
+
+
+def _methods_table(rows: list[dict[str, Any]]) -> str:
+    """A line a method, a column a figure: rows of the file are METHOD/FIGURE."""
+    table: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in rows:
+        method, _, figure = row["id"].partition("/")
+        table.setdefault(method, {})[figure] = row
+    judge = table.pop("classifier", {}).get("right", {}).get("ours", 0.0)
+    columns = list(dict.fromkeys(figure for found in table.values() for figure in found))
+    text = f"Samples are judged by a classifier of digits that is right {100 * judge:.1f} % of the time.\n\n"
+    text += f"| method | {' | '.join(columns)} | published nll |\n|---|{'---|' * (len(columns) + 1)}\n"
+    for method in sorted(table):
+        cells = [f"{table[method][figure]['ours']:.4g}" if figure in table[method] else "" for figure in columns]
+        published = table[method].get("nll", {}).get("other")
+        text += f"| `{method.replace('_', '-')}` | {' | '.join(cells)} | {published or ''} |\n"
+    return text + "\n![Eight reconstructions and eight samples of every method](methods.png)\n"
 
 
 def _parameters(command: Any) -> str:
