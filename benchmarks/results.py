@@ -7,6 +7,7 @@ import platform
 import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -31,12 +32,23 @@ class Row:
 def write(name: str, rows: list[Row]) -> Path:
     """Writes ``results/NAME.json``; rows with new ids join those that an earlier run wrote."""
     file = FOLDER / f"{name}.json"
-    kept = json.loads(file.read_text())["rows"] if file.exists() else []
+    kept = json.loads(file.read_text()) if file.exists() else {"rows": []}
+    here = {"commit": _commit(), "machine": machine()}
     new = {row.id: asdict(row) | {"ratio": row.ratio} for row in rows}
-    merged = {row["id"]: row for row in kept} | new
-    result = {"commit": _commit(), "machine": machine(), "rows": [merged[key] for key in sorted(merged)]}
+    merged = {row["id"]: row for row in elsewhere(kept, here)} | new
+    result = here | {"rows": [merged[key] for key in sorted(merged)]}
     file.write_text(json.dumps(result, indent=1) + "\n")
     return file
+
+
+def elsewhere(kept: dict[str, Any], here: dict[str, str]) -> list[dict[str, Any]]:
+    """Rows of an earlier run, each with that one's ``commit`` and ``machine`` where they are not those of this one."""
+    found: list[dict[str, Any]] = []
+    for row in kept["rows"]:
+        said = {key: row.get(key, kept[key]) for key in here}
+        figures = {key: value for key, value in row.items() if key not in here}
+        found.append(figures if said == here else figures | said)
+    return found
 
 
 def machine() -> str:

@@ -70,7 +70,8 @@ def benchmarks_page() -> str:
         text += "| what | ours | other | ratio | unit |\n|---|---|---|---|---|\n"
         for row in found["rows"]:
             figures = " | ".join("" if row[key] is None else f"{row[key]:.5g}" for key in ("ours", "other", "ratio"))
-            text += f"| {row['what']} | {figures} | {row['unit']} |\n"
+            where = f" ({row['commit']}, {row['machine']})" if "commit" in row else ""
+            text += f"| {row['what']}{where} | {figures} | {row['unit']} |\n"
     return NOTE + text
 
 
