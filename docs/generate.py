@@ -68,10 +68,15 @@ def benchmarks_page() -> str:
             text += _methods_table(found["rows"])
             continue
         text += "| what | ours | other | ratio | unit |\n|---|---|---|---|---|\n"
+        notes: dict[str, str] = {}  # of rows that an earlier run left
         for row in found["rows"]:
             figures = " | ".join("" if row[key] is None else f"{row[key]:.5g}" for key in ("ours", "other", "ratio"))
-            where = f" ({row['commit']}, {row['machine']})" if "commit" in row else ""
-            text += f"| {row['what']}{where} | {figures} | {row['unit']} |\n"
+            mark = ""
+            if "commit" in row:
+                where = f"Commit {row['commit']}. {row['machine']}."
+                mark = f" ({notes.setdefault(where, chr(ord('a') + len(notes)))})"
+            text += f"| {row['what']}{mark} | {figures} | {row['unit']} |\n"
+        text += "".join(f"\n({letter}) {where}\n" for where, letter in notes.items())
     return NOTE + text
 
 
