@@ -180,6 +180,6 @@ def test_gaussian_kl_is_torchs():
 
 def test_structural_similarity_on_one_scale_is_the_plain_one():
     x, y = torch.rand(3, 1, 28, 28), torch.rand(3, 1, 28, 28)
-    torch.testing.assert_close(f.ms_ssim(x, y, 1), f.ssim(x, y).clamp(min=1e-4))
+    torch.testing.assert_close(f.ms_ssim(x, y, 1), f.ssim(x, y))
     torch.testing.assert_close(f.ms_ssim(x, x, 5), torch.ones(3))
     assert bool((f.ms_ssim(x, y, 3) < 0.5).all())

@@ -5,6 +5,7 @@ import itertools
 import pytest
 import torch
 
+import gargalo
 from gargalo.likelihoods import AutoregressiveBernoulli, PixelCNN
 from gargalo.training import seeded
 
@@ -45,3 +46,13 @@ def test_pictures_are_drawn_with_the_chances_of_the_whole(net):
             many = AutoregressiveBernoulli(h[:1].expand(3_000, -1, -1, -1), net).sample()
         expected = net.logits(h[:1].expand(3_000, -1, -1, -1), many).sigmoid().mean(0)
     torch.testing.assert_close(many.mean(0), expected, atol=0.04, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["ssim", "ssim:scales=2"])
+def test_structural_similarity_learns_at_a_high_rate(name, tmp_path):
+    """Squashed means were stuck at the same picture for every input after ten steps."""
+    model = gargalo.train(
+        "autoencoder", "digits", tmp_path / "run", likelihood=name, epochs=4, lr=0.0033, latent_dim=32
+    )
+    found = gargalo.evaluate(model)
+    assert found["mse"] < found["baselines"]["mean"]["mse"]

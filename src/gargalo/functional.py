@@ -50,6 +50,9 @@ def psnr(mse: Tensor, peak: float = 1.0) -> Tensor:
     return 10 * torch.log10(peak**2 / mse.clamp(min=peak**2 * 1e-10))
 
 
+UNLIKE = 0.05  # a similarity that counts as hardly any
+
+
 def ssim(x: Tensor, y: Tensor, peak: float = 1.0) -> Tensor:
     """Structural similarity of pictures ``[N, C, H, W]``, ``[N]`` (Wang et al. 2004).
 
@@ -67,9 +70,14 @@ def ms_ssim(x: Tensor, y: Tensor, scales: int) -> Tensor:
     found: list[Tensor] = []
     for last in [False] * (len(weights) - 1) + [True]:
         whole, structure = _similarity(x, y, 1.0)
-        found.append((whole if last else structure).clamp(min=1e-4))
+        found.append(whole if last else structure)
         x, y = F.avg_pool2d(x, 2), F.avg_pool2d(y, 2)
-    return (torch.stack(found, 1).log() * (weights / weights.sum())).sum(1).exp()
+    if len(found) == 1:
+        return found[0]
+    values = torch.stack(found, 1)
+    # Below, the logarithm goes on as its tangent: pictures that are wholly unlike still have a slope to follow.
+    logs = values.clamp(min=UNLIKE).log() + (values - UNLIKE).clamp(max=0) / UNLIKE
+    return (logs * (weights / weights.sum())).sum(1).exp()
 
 
 def _similarity(x: Tensor, y: Tensor, peak: float) -> tuple[Tensor, Tensor]:

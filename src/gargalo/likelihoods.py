@@ -115,7 +115,8 @@ class Structural(nn.Module):
         self.weight, self.absolute, self.scales = weight, absolute, scales
 
     def forward(self, h: Tensor) -> Likelihood:
-        return StructuralSimilarity(h.float().sigmoid(), self.weight, self.absolute, self.scales)
+        # No logistic function: it saturates in the first steps, and this loss has no slope to bring it back.
+        return StructuralSimilarity(h.float(), self.weight, self.absolute, self.scales)
 
 
 class MaskedConv2d(nn.Conv2d):
