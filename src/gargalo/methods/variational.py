@@ -19,8 +19,8 @@ def vae(spec: DataSpec, *, latent_dim: int = 16, free_nats: float = 0.0, kl_warm
 
 
 @method
-def cvae(spec: DataSpec, *, latent_dim: int = 16) -> Made:
-    """Conditional VAE: the label is given, the code holds the rest (Sohn et al. 2015)."""
+def cvae(spec: DataSpec, *, latent_dim: int = 6) -> Made:
+    """Conditional VAE: the label is given, the code holds the rest, in few numbers (Sohn et al. 2015)."""
     if not spec.num_classes:
         raise ValueError(
             "cvae needs labels; this data has none. Put the pictures of each class in a folder of its own."
