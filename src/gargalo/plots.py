@@ -103,7 +103,7 @@ def piano_roll(parts: dict[str, np.ndarray], bars: np.ndarray, drums: Sequence[s
     from matplotlib.figure import Figure
     from matplotlib.ticker import MultipleLocator
 
-    end = max(float(notes[:, 1].max()) for notes in parts.values())
+    end = max((float(notes[:, 1].max()) for notes in parts.values() if len(notes)), default=1.0)
     figure = Figure(figsize=(min(3 + 0.6 * len(bars), 24), 2.5 if drums else 4.2), layout="constrained")
     axes = figure.subplots()
     for number, (name, notes) in enumerate(parts.items()):

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,10 +41,12 @@ __all__ = [
     "folder",
     "folder_reader",
     "music",
+    "music_form",
     "open_like",
     "open_source",
     "patches",
     "read_image",
+    "selected",
     "shapes",
     "waves",
     "write_image",
@@ -71,20 +74,46 @@ def open_source(text: str, folders: str = "folder") -> Source:
 
     Raises DataError where there is no such thing, and ValueError for arguments that do not fit.
     """
+    name, arguments = selected(text, folders)
+    return registry.source[name](**arguments)
+
+
+def selected(text: str, folders: str = "folder") -> tuple[str, dict[str, Any]]:
+    """The source that `open_source` takes for ``text``, and its arguments. Raises as that does."""
     name = text.partition(":")[0]
     plain = not re.search(r"[/\\.~]", name)
     if plain and name in registry.source:
-        return registry.source.select(text)()
+        return registry.source.parse(text)
     if text and Path(text).expanduser().exists():  # an empty path would mean the current folder
-        return _open_path(text, "", folders)
+        return _by_path(text, "", folders)
     if (match := _OPTIONS.fullmatch(text)) and Path(match["path"]).expanduser().exists():
-        return _open_path(match["path"], match["options"], folders)
+        return _by_path(match["path"], match["options"], folders)
     names = [registered.replace("_", "-") for registered in registry.source]  # this loads the plugins
     if plain and name in registry.source:
-        return registry.source.select(text)()
+        return registry.source.parse(text)
     close = get_close_matches(name, names, n=1)
     hint = f"Did you mean {close[0]!r}?" if close else f"Sources: {', '.join(names)}."
     raise DataError(f"There is no file, folder or source {text!r}. {hint}")
+
+
+def music_form(text: str, spec: DataSpec) -> music.Form:
+    """Bars, steps and unit of the windows that ``text`` names, for a model of ``spec``.
+
+    Those of data that say nothing of them are 16ths in bars of 4/4 where these fit.
+    """
+    length = spec.shape[0]
+    try:
+        name, known = selected(text)
+    except DataError:  # the data may lie elsewhere now: what the text says of them still holds
+        match = _OPTIONS.fullmatch(text)
+        name, known = registry.source.parse(f"melodies:path=.,{match['options'] if match else ''}")
+    if name in ("melodies", "tunes", "drums", "grooves"):
+        told = {key: value for key, value in known.items() if key in music.Form._fields}
+        form = music.Form(**({"bars": 2, "steps": 16, "unit": 16, "metres": "all", "force": False} | told))
+        if form.length == length:
+            return form
+    bars = length // 16 if length % 16 == 0 else 1
+    return music.Form(bars, length // bars, 16, "all", False)
 
 
 def folder_reader(spec: DataSpec) -> str:
@@ -139,7 +168,7 @@ def _as_learned(source: Source, spec: DataSpec) -> Source:
     return replace(source, spec=replace(source.spec, **seen))
 
 
-def _open_path(path: str, options: str, folders: str) -> Source:
+def _by_path(path: str, options: str, folders: str) -> tuple[str, dict[str, Any]]:
     place = Path(path).expanduser()
     name = _BY_SUFFIX.get("" if place.is_dir() else place.suffix.lower())
     if name is None:
@@ -148,4 +177,4 @@ def _open_path(path: str, options: str, folders: str) -> Source:
         name = "melodies" if folder.pictures_in(place) < music.files_of_music(path) else folders
     # The path itself may hold commas and colons, so it stays out of the selector.
     _, arguments = registry.source.parse(f"{name}:path=.,{options}")
-    return registry.source[name](**{**arguments, "path": path})
+    return name, {**arguments, "path": path}

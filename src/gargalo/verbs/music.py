@@ -42,12 +42,26 @@ def convert(path: str | Path, out: str | Path, *, tune: int = 1) -> Path:
 
     ``tune`` is its number, from 1, in a book of several. DataError where the file cannot be read.
     """
-    songs, place = read_music(Path(path)), Path(out)
+    return write_song(read_song(path, tune=tune), out)
+
+
+def read_song(path: str | Path, *, tune: int = 1) -> Song:
+    """The song in a .mid, .midi, .rmi or .abc file; ``tune`` is its number, from 1, in a book of several.
+
+    DataError where the file cannot be read.
+    """
+    songs = read_music(Path(path))
     if not 1 <= tune <= len(songs):
         raise ValueError(f"tune={tune} must lie between 1 and {len(songs)}, the tunes in {path}.")
+    return songs[tune - 1]
+
+
+def write_song(song: Song, out: str | Path) -> Path:
+    """Writes .mid, .wav, or a picture of the notes (.png, .svg), and returns ``out``. ValueError for other suffixes."""
+    place = Path(out)
     if place.suffix.lower() not in WRITERS:
         raise ValueError(f"{out} must end with one of {', '.join(WRITERS)}.")
-    WRITERS[place.suffix.lower()](songs[tune - 1], place)
+    WRITERS[place.suffix.lower()](song, place)
     return place
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -14,6 +15,7 @@ from gargalo.data.music.grid import bar_starts, grid_error, lateness, moved
 from gargalo.data.music.harmony import ROOTS
 from gargalo.data.music.song import LENGTH, PITCH, START, Key, Song, Track
 from gargalo.data.music.sources import Cut, Form, drum_cut, melody_cut, music_items, songs_of
+from gargalo.data.music.vocabulary import FIRST, HIGHEST, LOWEST, Tokens, melody_notes
 from gargalo.data.source import Skipped
 from gargalo.errors import DataError
 
@@ -23,6 +25,8 @@ FAMILIES = (
 )  # fmt: skip
 # How much a tone belongs to a key, from its root up (Krumhansl and Kessler 1982).
 _MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
+_KEY = re.compile(r"([A-Ga-g])([#b]?) *(m|min|minor|maj|major|)")
+_NATURAL = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
 
 
@@ -67,6 +71,34 @@ def key_of(notes: npt.NDArray[np.int64]) -> str:
         for root in range(12)
     }
     return max(fits, key=lambda name: fits[name])
+
+
+def in_key(tokens: Tokens, key: str) -> Tokens:
+    """A melody ``[T]`` transposed, up or down by as little as makes it suit ``key`` best; octaves stay on the piano.
+
+    ``key`` is such as ``"G"``, ``"Em"``, ``"Bb major"`` or ``"F# minor"``. ValueError for what is no key.
+    """
+    root, minor = key_number(key)
+    notes = melody_notes(tokens)
+    if not len(notes):
+        return tokens
+    heard = np.bincount(notes[:, 2] % 12, notes[:, 1] - notes[:, 0], 12)
+    profile = np.roll(_MINOR if minor else _MAJOR, root)
+    shifts = [
+        shift for shift in (0, 1, -1, 2, -2, 3, -3, 4, -4, 5, -5, 6)
+        if notes[:, 2].min() + shift >= LOWEST and notes[:, 2].max() + shift <= HIGHEST
+    ]  # fmt: skip
+    best = max(shifts, key=lambda shift: float(np.dot(np.roll(heard, shift), profile)))
+    return np.where(tokens >= FIRST, tokens.astype(np.int64) + best, tokens).astype(np.uint8)
+
+
+def key_number(key: str) -> tuple[int, bool]:
+    """The pitch class of a key's root, and whether it is minor. ValueError for what is no key."""
+    match = _KEY.fullmatch(key.strip())
+    if match is None:
+        raise ValueError(f"key={key!r} must be such as C, Em, Bb major or F# minor.")
+    root = (_NATURAL[match[1].upper()] + {"#": 1, "b": -1, "": 0}[match[2]]) % 12
+    return root, match[3] in ("m", "min", "minor")
 
 
 def key_name(key: Key) -> str:

@@ -6,16 +6,18 @@ for every note that is still there its velocity and its exact time.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from gargalo.data.music import windows
-from gargalo.data.music.grid import check_grid, lateness, moved, quantized, to_steps, to_ticks
-from gargalo.data.music.song import PITCH, START, VELOCITY, Song, sorted_notes
+from gargalo.data.music.grid import WARN_ABOVE, check_grid, lateness, moved, quantized, steps_a_bar, to_steps, to_ticks
+from gargalo.data.music.song import MICROSECONDS, PITCH, START, VELOCITY, Metre, Song, Tempo, Track, sorted_notes
 from gargalo.data.music.vocabulary import (
     DRUM_PITCHES,
+    DRUMS,
     HOLD,
     OFF,
     Notes,
@@ -27,6 +29,7 @@ from gargalo.data.music.vocabulary import (
 )
 
 DEFAULT_VELOCITY = 80
+DIVISION = 480  # ticks a quarter of songs that are made here
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +45,26 @@ class Pieces:
     windows: npt.NDArray[np.uint8]
 
 
+def pieces_of(song: Song, shape: tuple[int, ...], unit: int = 16, force: bool = False) -> Pieces:
+    """The melody of a whole song in windows of ``shape`` ``[L]``, or its drum part for ``[L, 9]``; any metre.
+
+    Each window begins at a bar line; a last one, or a song, that is shorter ends in silence. A warning where the melody
+    is loosely on the grid; DataError where it is not, unless ``force``, and where the song has no such part.
+    """
+    if shape[1:] == (len(DRUMS),):
+        return drum_pieces(song, shape[0], unit)
+    pieces = melody_pieces(song, shape[0], unit, force)
+    error = check_grid(pieces.song, pieces.song.tracks[pieces.track], unit, force)
+    if error > WARN_ABOVE:
+        warnings.warn(f"{song.name}: {error:.2f} steps of 1/{unit} off the grid on average.", stacklevel=3)
+    return pieces
+
+
+def with_windows(pieces: Pieces, found: npt.NDArray[np.uint8]) -> Song:
+    """The song with what windows like ``pieces.windows`` say in the place of its own melody or drum part."""
+    return with_melody(pieces, found) if found.ndim == 2 else with_drums(pieces, found)
+
+
 def melody_pieces(song: Song, length: int, unit: int = 16, force: bool = False) -> Pieces:
     """The melody in windows of ``length`` steps. DataError where it is off the grid or beyond a piano's keys."""
     number = windows.melody_track(song)
@@ -50,8 +73,8 @@ def melody_pieces(song: Song, length: int, unit: int = 16, force: bool = False) 
     check_grid(song, song.tracks[number], unit, force)
     tokens, lines = windows.song_melody(song, unit)
     starts = _following(lines, len(tokens), length)
-    silence = np.array([OFF] + [HOLD] * (length - 1), np.uint8)  # behind the end
-    found = windows.cut(np.append(tokens, silence), starts, length)
+    behind = _silence(np.zeros((1, length), np.uint8))
+    found = windows.cut(np.append(tokens, behind), starts, length)
     return Pieces(song, number, late, unit, starts, len(tokens), found)
 
 
@@ -98,6 +121,83 @@ def with_drums(pieces: Pieces, found: npt.NDArray[np.uint8]) -> Song:
     short = np.full(len(starts), pieces.song.division * 2 // pieces.unit)  # half a step: a drum rings as it likes
     made = np.stack([starts, short, np.array(DRUM_PITCHES)[kind], _velocities_at(own, starts)], 1)
     return _with_notes(pieces, np.concatenate([own[kept], made]))
+
+
+def apart(found: Tokens) -> Tokens:
+    """Windows ``[N, L]`` of melodies that do not go on with the last note of the one before."""
+    found = found.copy()
+    found[found[:, 0] == HOLD, 0] = OFF
+    return found
+
+
+def new_song(
+    found: npt.NDArray[np.uint8],
+    metre: Metre,
+    unit: int = 16,
+    *,
+    name: str = "",
+    program: int = 0,
+    microseconds: int = MICROSECONDS,
+) -> Song:
+    """A song of one track that plays windows ``[N, L]`` of a melody, or ``[N, L, 9]`` of drums, after one another."""
+    whole = found.reshape(-1, *found.shape[2:])
+    if found.ndim == 2:
+        starts, ends, pitches = melody_notes(whole).T
+    else:
+        starts, kinds = np.nonzero(whole)
+        pitches, ends = np.array(DRUM_PITCHES)[kinds], starts + 0.5
+    song = Song(name, DIVISION, (), (Tempo(0, microseconds),), (metre,))
+    begin = to_ticks(song, starts, unit)
+    loud = np.full(len(starts), DEFAULT_VELOCITY)
+    notes = sorted_notes(np.stack([begin, to_ticks(song, ends, unit) - begin, pitches, loud], 1))
+    track = Track("melody" if found.ndim == 2 else "drums", program, found.ndim == 3, notes)
+    return replace(song, tracks=(track,))
+
+
+def continued(pieces: Pieces, more: npt.NDArray[np.uint8]) -> Song:
+    """The song, and after its last bar what steps ``[T]`` of a melody, or ``[T, 9]`` of drums, say."""
+    own = pieces.song.tracks[pieces.track]
+    extra = new_song(more[None], Metre(0, 4, 4), pieces.unit).tracks[0].notes
+    scale = np.array([pieces.song.division / DIVISION] * 2 + [1, 1])
+    extra = np.rint(extra * scale).astype(np.int64)
+    extra[:, START] += to_ticks(pieces.song, np.array([pieces.length]), pieces.unit)
+    extra[:, VELOCITY] = _velocities_at(own.notes, extra[:, START])
+    return _with_notes(pieces, np.concatenate([own.notes, extra]))
+
+
+def bar_at(pieces: Pieces, number: int) -> tuple[Metre, int]:
+    """The metre at a window, as that of a song of its own, and how many steps a bar has there."""
+    metre = [m for m in pieces.song.metres if m.tick <= tick_of(pieces, number)][-1]
+    return metre._replace(tick=0), int(steps_a_bar(metre, pieces.unit))
+
+
+def tick_of(pieces: Pieces, number: int) -> int:
+    """When a window begins."""
+    return int(to_ticks(pieces.song, pieces.starts[number : number + 1], pieces.unit)[0])
+
+
+def advance(pieces: Pieces, number: int) -> int:
+    """How far the next window begins after one, in the metre of that: whole bars where one fits in a window."""
+    width, length = bar_at(pieces, number)[1], pieces.windows.shape[1]
+    return length // width * width if width <= length else length
+
+
+def ending(pieces: Pieces) -> npt.NDArray[np.uint8]:
+    """The window ``[1, ...]`` after which the next would begin where the song ends; of a short song, all of it."""
+    length = pieces.windows.shape[1]
+    start = max(0, pieces.length - advance(pieces, len(pieces.starts) - 1))
+    whole = np.concatenate([_joined(pieces, pieces.windows), _silence(pieces.windows)])
+    if whole.ndim == 1:
+        return windows.cut(whole, np.array([start]), length)
+    return whole[None, start : start + length]
+
+
+def _silence(found: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """A window like these in which nothing sounds."""
+    silent = np.zeros_like(found[0])
+    if silent.ndim == 1:
+        silent[0] = OFF
+    return silent
 
 
 def _following(lines: npt.NDArray[np.int64], total: int, length: int) -> npt.NDArray[np.int64]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Container, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from importlib.metadata import version
 from importlib.resources import as_file, files
@@ -21,8 +21,9 @@ from gargalo.data.listing import Item, listing
 from gargalo.data.music import windows
 from gargalo.data.music.files import SUFFIXES, read_music
 from gargalo.data.music.grid import WARN_ABOVE, check_grid, lateness, moved, steps_a_bar
+from gargalo.data.music.pieces import pieces_of
 from gargalo.data.music.song import Song
-from gargalo.data.music.vocabulary import DRUMS, TIMING_STEP, TIMING_ZERO, VOCABULARY, played
+from gargalo.data.music.vocabulary import DRUMS, FIRST, TIMING_STEP, TIMING_ZERO, VOCABULARY, played
 from gargalo.data.source import Skipped, Source
 from gargalo.errors import DataError, check_range
 from gargalo.registry import source
@@ -77,8 +78,12 @@ def melodies(
 @source
 def tunes(*, bars: int = 2, steps: int = 16) -> Source:
     """Melodies of twenty old tunes in the public domain, which come with this package; no download."""
-    with as_file(files("gargalo") / "assets" / "tunes.abc") as path:
+    with _own_tunes() as path:
         return replace(melodies(path=str(path), bars=bars, steps=steps), name="tunes")
+
+
+def _own_tunes() -> AbstractContextManager[Path]:
+    return as_file(files("gargalo") / "assets" / "tunes.abc")
 
 
 @source
@@ -141,6 +146,24 @@ def melody_cut(song: Song, form: Form) -> Cut:
     found = windows.cut(tokens, starts, form.length)
     kept = windows.sounding(found)
     return Cut(found[kept], 1 + np.searchsorted(lines, starts[kept]), windows.grams(tokens), error)
+
+
+def songs_in_windows(
+    path: str | None, wanted: Container[str], shape: tuple[int, ...], form: Form
+) -> Iterator[npt.NDArray[np.uint8]]:
+    """Of each song at ``path`` (the package's tunes where it is None) whose name is ``wanted``, the windows ``[N, *shape]``
+    that follow one another from its first bar on, as long as something begins in each; the last one that is whole."""
+    with ExitStack() as stack, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what was said when the songs became data is not said again
+        place = str(stack.enter_context(_own_tunes())) if path is None else path
+        for item in music_items(place, stack):
+            for name, song in songs_of(item, []):
+                if name not in wanted:
+                    continue
+                apart = pieces_of(song, shape, form.unit, True)
+                found = apart.windows[apart.starts + shape[0] <= apart.length]
+                begins = (found >= (FIRST if found.ndim == 2 else 1)).reshape(len(found), -1).any(1)
+                yield from (run for run in np.split(found, np.flatnonzero(~begins)) if len(run))
 
 
 def _starts(song: Song, lines: windows.Starts, length: int, form: Form) -> windows.Starts:

@@ -1,0 +1,118 @@
+"""How windows of music follow one another: the code of the next, given that of the one before.
+
+Codes of neighbors in the training songs are close to jointly normal, so that a regression says where the next code is
+to be looked for, and with which spread. Candidates are drawn from the model's prior, which knows what music is, and
+chosen by how much likelier they are after this window than anywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from gargalo import checkpoint
+from gargalo.checkpoint import TrainedModel
+from gargalo.data import music_form, open_source, selected
+from gargalo.data.music.sources import songs_in_windows
+from gargalo.errors import DataError
+from gargalo.training import seeded
+from gargalo.verbs.latent import embed
+
+FOLLOWING = "following.safetensors"  # beside the checkpoints
+MAX_PAIRS = 30_000
+CANDIDATES = 512
+RIDGE = 0.02  # of the mean variance
+
+Codes = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Following:
+    """The next code is ``mean + (code - mean) @ weight`` and a normal rest; ``precision`` ``[D, D]`` is its inverse
+    covariance, ``before`` that of codes of which nothing is known."""
+
+    model: TrainedModel
+    mean: Codes
+    weight: Codes
+    precision: Codes
+    before: Codes
+
+    def expected(self, codes: Codes) -> Codes:
+        """``[N, D]`` to the mean of what follows, ``[N, D]``."""
+        return self.mean + (codes - self.mean) @ self.weight
+
+    def draw(self, codes: Codes, rng: np.random.Generator, temperature: float = 1.0) -> Codes:
+        """A next code for each of ``[N, D]``, of those that the prior draws."""
+        with seeded(int(rng.integers(1 << 31))), torch.no_grad():
+            found = self.model.net.prior.sample(CANDIDATES, temperature).flatten(1).numpy()  # type: ignore[operator]
+        known = -0.5 * _squares(found - self.mean, self.before)
+        apart = found[None] - self.expected(codes)[:, None]  # [N, candidates, D]
+        chance = -0.5 * _squares(apart, self.precision) - known
+        return found[(chance + rng.gumbel(size=chance.shape)).argmax(1)]
+
+
+def following(model: TrainedModel) -> Following:
+    """Fitted to the songs that a model was trained on, and kept in its run folder.
+
+    DataError where these were no files of music, or cannot be read any more.
+    """
+    kept = None if model.path is None else checkpoint.kept(model.path, FOLLOWING, model.config)
+    tensors = fit(model) if kept is None else kept.tensors
+    if kept is None and model.path is not None:
+        checkpoint.keep(model.path, FOLLOWING, tensors, model.config)
+    return Following(model, *(tensors[key].numpy() for key in ("mean", "weight", "precision", "before")))
+
+
+def fit(model: TrainedModel) -> dict[str, torch.Tensor]:
+    """From codes of windows that follow one another in songs of the training part."""
+    codes = [embed(model, run) for run in _runs(model)]
+    first, then = (np.concatenate([part[side] for part in codes]).astype(np.float64) for side in _SIDES)
+    return fit_pairs(first, then)
+
+
+_SIDES = slice(0, -1), slice(1, None)
+
+
+def fit_pairs(first: npt.NDArray[np.float64], then: npt.NDArray[np.float64]) -> dict[str, torch.Tensor]:
+    """Codes ``[N, D]`` and those that follow them."""
+    mean = np.concatenate([first, then]).mean(0)
+    x, y = first - mean, then - mean
+    own = x.T @ x / len(x)
+    small = RIDGE * np.trace(own) / len(own) * np.eye(len(own))
+    weight = np.linalg.solve(own + small, x.T @ y / len(x))
+    rest = y - x @ weight
+    found = {
+        "mean": mean, "weight": weight, "precision": np.linalg.inv(rest.T @ rest / len(rest) + small),
+        "before": np.linalg.inv(y.T @ y / len(y) + small),
+    }  # fmt: skip
+    return {key: torch.from_numpy(value).float() for key, value in found.items()}
+
+
+def _runs(model: TrainedModel) -> list[npt.NDArray[np.uint8]]:
+    """Windows that follow one another, a list a song, of songs with two at least."""
+    text = model.config["data"]
+    name, arguments = selected(text)
+    source = open_source(text)
+    if name not in ("melodies", "tunes", "drums") or not source.names:
+        raise DataError(f"{text} is no files of music, in which windows follow one another. Train on such a folder.")
+    rows = source.indices("train").tolist()
+    wanted = {source.names[row].rpartition(", bar ")[0] for row in rows}
+    found: list[npt.NDArray[np.uint8]] = []
+    count = 0
+    for run in songs_in_windows(arguments.get("path"), wanted, model.spec.shape, music_form(text, model.spec)):
+        if len(run) > 1:
+            found.append(run)
+            count += len(run) - 1
+        if count > MAX_PAIRS:
+            break
+    if count < 2:
+        raise DataError(f"No song in {text} has two windows that follow one another. Give more or longer songs.")
+    return found
+
+
+def _squares(rows: npt.NDArray[Any], matrix: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.einsum("...d,de,...e->...", rows, matrix, rows, optimize=True)

@@ -1,0 +1,229 @@
+"""Verbs on whole songs: reconstruct, sample, interpolate, vary. Songs in, songs out, in any metre.
+
+A song is cut into windows that begin at bar lines, these are coded and decoded, and what comes out takes the place of
+the melody or drum part; all else that the song says is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from gargalo.checkpoint import TrainedModel
+from gargalo.data import music_form
+from gargalo.data.music import pieces
+from gargalo.data.music.analysis import in_key
+from gargalo.data.music.pieces import Pieces
+from gargalo.data.music.song import Metre, Song
+from gargalo.data.music.sources import Form
+from gargalo.data.music.vocabulary import FIRST
+from gargalo.errors import check_range
+from gargalo.evaluation.music import is_music
+from gargalo.functional import slerp
+from gargalo.training import seeded
+from gargalo.verbs.following import following
+from gargalo.verbs.latent import decode, embed, reconstruct
+
+Windows = npt.NDArray[np.uint8]
+MAX_BARS, MAX_SONGS = 4096, 1024
+MIDDLE = 256  # draws from the prior whose mean is the middle of all codes
+TEMPOS = 10.0, 1000.0  # quarters a minute
+
+
+def form_of(model: TrainedModel) -> Form:
+    """Bars, steps and unit of a model's windows. ValueError for a model of something else than music."""
+    if not is_music(model.spec):
+        raise ValueError(
+            f"{model.path or 'This model'} was trained on {model.config['data']}, which is no music. Train one on "
+            "melodies or drums: gargalo train music FOLDER -o RUN."
+        )
+    return music_form(model.config["data"], model.spec)
+
+
+def taken(model: TrainedModel, song: Song, force: bool = False) -> Pieces:
+    """A song in the windows that a model takes; see `gargalo.data.music.pieces.pieces_of`."""
+    form = form_of(model)
+    return pieces.pieces_of(song, model.spec.shape, form.unit, force or form.force)
+
+
+def played(model: TrainedModel, codes: npt.NDArray[np.float32]) -> Windows:
+    """Windows ``[N, *shape]`` of codes ``[N, latent_dim]``."""
+    return decode(model, codes).astype(np.uint8)
+
+
+def reconstruct_song(model: TrainedModel, song: Song, *, force: bool = False) -> Song:
+    """A whole song through the model: its melody, or drum part, as it comes out; everything else as it was.
+
+    A note that is still there keeps its velocity and exact time. ``force`` takes what is far off the grid.
+    DataError where the song has no such part, or was not played to its beat.
+    """
+    apart = taken(model, song, force)
+    return pieces.with_windows(apart, reconstruct(model, apart.windows).astype(np.uint8))
+
+
+def sample_songs(
+    model: TrainedModel,
+    n: int = 8,
+    *,
+    bars: int | None = None,
+    temperature: float = 1.0,
+    tempo: float = 120.0,
+    key: str | None = None,
+    seed: int = 0,
+    together: bool = False,
+) -> list[Song]:
+    """``n`` new songs of so many ``bars``, one window unless given; ``together``, one song of all of them.
+
+    Where a song has several windows, each goes on from the one before, see `gargalo.continue_song`. ``key`` such as
+    "G" or "E minor" transposes each song, up or down by as little as makes its notes suit that key best.
+    """
+    form = form_of(model)
+    check_range("n", n, 1, MAX_SONGS)
+    whole = form.bars * form.steps
+    length = whole if bars is None else form.steps * check_range("bars", bars, 1, MAX_BARS)
+    if temperature < 0 or not TEMPOS[0] <= tempo <= TEMPOS[1]:
+        raise ValueError(f"temperature={temperature} must be at least 0 and tempo={tempo} from 10 to 1000.")
+    with seeded(seed), torch.no_grad():
+        codes = [model.net.prior.sample(n, temperature).flatten(1).numpy()]  # type: ignore[operator]
+    if length > whole:
+        step = following(model)
+        rng = np.random.default_rng(seed)
+        while len(codes) * whole < length:
+            codes.append(step.draw(codes[-1], rng, temperature))
+    found = np.stack([played(model, part) for part in codes], 1)  # [n, windows, *shape]
+    found = found.reshape(n, -1, *found.shape[3:])[:, :length]
+    if key is not None and found.ndim > 2:
+        raise ValueError(f"key={key!r}: drums have none. Leave it out.")
+    if key is not None:
+        found = np.stack([in_key(row, key) for row in found])
+    made = pieces.apart(found) if found.ndim == 2 else found
+    microseconds = round(60_000_000 / tempo)
+    parts = [made] if together else list(made[:, None])
+    return [
+        pieces.new_song(part, metre_of(form), form.unit, name=f"sample {number}", microseconds=microseconds)
+        for number, part in enumerate(parts, 1)
+    ]
+
+
+def interpolate_songs(
+    model: TrainedModel,
+    songs: Sequence[Song],
+    *,
+    steps: int = 8,
+    bars: int | None = None,
+    force: bool = False,
+    together: bool = False,
+) -> list[Song]:
+    """The way from one song to another through the latent space, ``steps`` songs, ends included; of four songs, the
+    corners, a grid of ``steps`` rows from the first two to the last two.
+
+    Of each song ``bars`` are taken, from the first window with notes on; unless given, this one alone. The ends are
+    what `gargalo.reconstruct_song` makes of them. Tempo, metre and instrument are those of the first song.
+    ``together``: one song, all of these one after another.
+    """
+    check_range("steps", steps, 2, MAX_SONGS)
+    if len(songs) not in (2, 4):
+        raise ValueError(f"Got {len(songs)} songs; two make a line, four a grid.")
+    parts = [taken(model, song, force) for song in songs]
+    firsts = [_first(part) for part in parts]
+    advance = pieces.advance(parts[0], firsts[0])
+    wanted = 1 if bars is None else check_range("bars", bars, 1, MAX_BARS) * pieces.bar_at(parts[0], firsts[0])[1]
+    count = min(len(part.windows) - first for part, first in zip(parts, firsts, strict=True))
+    count = min(count, -(-wanted // advance))
+    ends = [
+        torch.from_numpy(embed(model, part.windows[first : first + count]))
+        for part, first in zip(parts, firsts, strict=True)
+    ]
+    codes = line(ends[0], ends[1], steps) if len(songs) == 2 else grid(ends, steps)  # [S, W, D]
+    found = played(model, codes.flatten(0, 1).numpy())[:, :advance]
+    return like_first(parts[0], firsts[0], found.reshape(len(codes), -1, *found.shape[2:]), together)
+
+
+def line(a: torch.Tensor, b: torch.Tensor, steps: int) -> torch.Tensor:
+    """From codes ``[W, D]`` to others, one by one along great circles: ``[steps, W, D]``; the ends are exactly these."""
+    at = torch.linspace(0, 1, steps)
+    ways = torch.stack([slerp(one, other, at) for one, other in zip(a, b, strict=True)], 1)
+    ways[0], ways[-1] = a, b
+    return ways
+
+
+def grid(corners: Sequence[torch.Tensor], steps: int) -> torch.Tensor:
+    """Rows of lines between lines: ``[steps * steps, W, D]``."""
+    left, right = line(corners[0], corners[2], steps), line(corners[1], corners[3], steps)
+    return torch.cat([line(a, b, steps) for a, b in zip(left, right, strict=True)])
+
+
+def vary_song(
+    model: TrainedModel, song: Song, *, similarity: float = 0.8, seed: int = 0, force: bool = False
+) -> Song:
+    """A song like this one: every code moved, so that it is correlated by ``similarity`` with what it was.
+
+    1 is the reconstruction, 0 new music in its place. What repeats in the song repeats in what comes out.
+    """
+    if not 0 <= similarity <= 1:
+        raise ValueError(f"similarity={similarity} must lie between 0 and 1.")
+    apart = taken(model, song, force)
+    different, place = np.unique(apart.windows, axis=0, return_inverse=True)
+    codes = embed(model, different)
+    with seeded(seed), torch.no_grad():
+        drawn = model.net.prior.sample(MIDDLE + len(codes)).flatten(1).numpy()  # type: ignore[operator]
+    middle, new = drawn[:MIDDLE].mean(0), drawn[MIDDLE:]
+    moved = codes if similarity == 1 else middle + similarity * (codes - middle)
+    moved = moved + np.sqrt(1 - similarity**2, dtype=np.float32) * (new - middle)
+    return pieces.with_windows(apart, played(model, moved)[place.reshape(-1)])
+
+
+def continue_song(
+    model: TrainedModel,
+    song: Song,
+    bars: int = 8,
+    *,
+    temperature: float = 1.0,
+    seed: int = 0,
+    force: bool = False,
+) -> Song:
+    """A song and ``bars`` more bars of its melody, or drum part, after its last.
+
+    Each new window is drawn given the code of the one before, as windows follow one another in the training data; see
+    `gargalo.verbs.following`. Other parts end where they ended.
+    """
+    check_range("bars", bars, 1, MAX_BARS)
+    apart = taken(model, song, force)
+    last = len(apart.windows) - 1
+    advance, (_, width) = pieces.advance(apart, last), pieces.bar_at(apart, last)
+    step, rng = following(model), np.random.default_rng(seed)
+    code = embed(model, pieces.ending(apart))
+    made: list[Windows] = []
+    for _ in range(-(-bars * width // advance)):
+        code = step.draw(code, rng, temperature)
+        made.append(played(model, code)[0, :advance])
+    return pieces.continued(apart, np.concatenate(made)[: bars * width])
+
+
+def like_first(apart: Pieces, first: int, found: Windows, together: bool) -> list[Song]:
+    """Songs that play rows ``[S, T, ...]`` in the tempo, metre and with the instrument of a song's window ``first``."""
+    song, metre = apart.song, pieces.bar_at(apart, first)[0]
+    tick = pieces.tick_of(apart, first)
+    tempo = [t for t in song.tempos if t.tick <= tick][-1]
+    rows = pieces.apart(found) if found.ndim == 2 else found
+    options = {"name": song.name, "program": song.tracks[apart.track].program, "microseconds": tempo.microseconds}
+    return [pieces.new_song(part, metre, apart.unit, **options) for part in ([rows] if together else rows[:, None])]
+
+
+def metre_of(form: Form) -> Metre:
+    """4/4 of 16 steps of 1/16, 3/4 of 12. ValueError where bars of so many steps are none that can be written."""
+    length = Fraction(form.steps, form.unit)
+    unit = max(4, length.denominator)
+    if unit not in (4, 8, 16, 32, 64) or (beats := int(length * unit)) > 64:
+        raise ValueError(f"Bars of {form.steps} steps of 1/{form.unit} have no metre that can be written.")
+    return Metre(0, beats, unit)
+
+
+def _first(apart: Pieces) -> int:
+    """The first window in which something begins."""
+    begins = apart.windows >= (FIRST if apart.windows.ndim == 2 else 1)
+    return int(begins.reshape(len(begins), -1).any(1).argmax())
