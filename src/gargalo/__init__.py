@@ -12,6 +12,7 @@ from gargalo._version import __version__
 
 if TYPE_CHECKING:
     from gargalo.checkpoint import TrainedModel, load
+    from gargalo.data.music.song import Song
     from gargalo.errors import CheckpointError, DataError, GargaloError, OutOfDomainWarning
     from gargalo.estimator import Autoencoder
     from gargalo.pages import report
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
     from gargalo.verbs.collection import Copies, duplicates, neighbors
     from gargalo.verbs.diagnose import Finding, diagnose
     from gargalo.verbs.latent import decode, embed, interpolate, project, reconstruct, sample
-    from gargalo.verbs.music import convert, inspect
+    from gargalo.verbs.music import convert, inspect, read_song, write_song
     from gargalo.verbs.prior import fit_prior
     from gargalo.verbs.restore import denoise, inpaint, noise_level, upscale
     from gargalo.verbs.score import Scores, heat_map, score
+    from gargalo.verbs.sliders import traverse_song
+    from gargalo.verbs.songs import continue_song, interpolate_songs, reconstruct_song, sample_songs, vary_song
     from gargalo.verbs.train import resume, train
     from gargalo.verbs.traverse import direction, traverse
     from gargalo.weights import shipped
@@ -38,10 +41,12 @@ __all__ = [
     "GargaloError",
     "OutOfDomainWarning",
     "Scores",
+    "Song",
     "TrainedModel",
     "__version__",
     "available",
     "compare",
+    "continue_song",
     "convert",
     "decode",
     "denoise",
@@ -56,24 +61,32 @@ __all__ = [
     "inpaint",
     "inspect",
     "interpolate",
+    "interpolate_songs",
     "load",
     "neighbors",
     "noise_level",
     "project",
+    "read_song",
     "reconstruct",
+    "reconstruct_song",
     "report",
     "resume",
     "sample",
+    "sample_songs",
     "score",
     "shipped",
     "show",
     "train",
     "traverse",
+    "traverse_song",
     "upscale",
+    "vary_song",
+    "write_song",
 ]
 
 _HOMES = {
     "gargalo.checkpoint": ("TrainedModel", "load"),
+    "gargalo.data.music.song": ("Song",),
     "gargalo.errors": ("CheckpointError", "DataError", "GargaloError", "OutOfDomainWarning"),
     "gargalo.estimator": ("Autoencoder",),
     "gargalo.pages": ("report",),
@@ -82,10 +95,18 @@ _HOMES = {
     "gargalo.verbs.collection": ("Copies", "duplicates", "neighbors"),
     "gargalo.verbs.diagnose": ("Finding", "diagnose"),
     "gargalo.verbs.latent": ("decode", "embed", "interpolate", "project", "reconstruct", "sample"),
-    "gargalo.verbs.music": ("convert", "inspect"),
+    "gargalo.verbs.music": ("convert", "inspect", "read_song", "write_song"),
     "gargalo.verbs.prior": ("fit_prior",),
     "gargalo.verbs.restore": ("denoise", "inpaint", "noise_level", "upscale"),
     "gargalo.verbs.score": ("Scores", "heat_map", "score"),
+    "gargalo.verbs.sliders": ("traverse_song",),
+    "gargalo.verbs.songs": (
+        "continue_song",
+        "interpolate_songs",
+        "reconstruct_song",
+        "sample_songs",
+        "vary_song",
+    ),
     "gargalo.verbs.train": ("resume", "train"),
     "gargalo.verbs.traverse": ("direction", "traverse"),
     "gargalo.weights": ("shipped",),

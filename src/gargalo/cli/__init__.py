@@ -9,11 +9,20 @@ import sys
 import warnings
 from typing import Any
 
-from gargalo.cli import about, anomaly, collection, latent, music, photos, training  # so that their commands join
+from gargalo.cli import (
+    about,
+    anomaly,
+    collection,
+    latent,
+    music,
+    photos,
+    songs,
+    training,
+)  # so that their commands join
 from gargalo.cli.app import app
 from gargalo.cli.console import say
 
-__all__ = ["about", "anomaly", "app", "collection", "latent", "main", "music", "photos", "training"]
+__all__ = ["about", "anomaly", "app", "collection", "latent", "main", "music", "photos", "songs", "training"]
 
 
 def main() -> None:

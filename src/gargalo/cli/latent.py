@@ -1,4 +1,4 @@
-"""Commands on codes and pictures: reconstruct, embed, sample, interpolate, traverse."""
+"""Commands on codes, pictures and songs: reconstruct, embed, sample, interpolate, traverse."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gargalo.cli import songs
 from gargalo.cli.app import Data, Files, Labels, Out, Run, app
 from gargalo.cli.console import progress_bar, say
 from gargalo.cli.files import (
@@ -24,11 +25,23 @@ EMBEDDED_AT_ONCE = 4096  # rows that are in memory together: the data may be a f
 
 
 @app.command()
-def reconstruct(run: Run, images: Files, out: Out, labels: Labels = None) -> None:
-    """Pass examples through a model: a folder of pictures, one picture for one, an array for an array."""
+def reconstruct(
+    run: Run, images: Files, out: Out, labels: Labels = None, tune: songs.Tune = None, force: songs.Force = False
+) -> None:
+    """Pass examples through a model: a folder of pictures, one picture for one, an array for an array, a song for one.
+
+    Of a song (.mid, .rmi, .abc to .mid, .wav, .png, .svg) all is kept but what the model plays; songs in folders go to
+    a folder.
+    """
     import gargalo
 
-    model, (names, arrays) = gargalo.load(run), read_examples(run, images)
+    model = gargalo.load(run)
+    if songs.plays(model, out) and songs.is_music(*images):
+        songs.only_others("songs", label=labels)
+        songs.reconstruct(model, images, out, tune, force)
+        return
+    songs.only_songs(tune=tune, force=force)
+    names, arrays = read_examples(run, images)
     write_examples(gargalo.reconstruct(model, arrays, labels=each(labels, len(arrays))), names, out)
 
 
@@ -60,16 +73,28 @@ def embed(run: Run, data: Data, out: Out) -> None:
 def sample(
     run: Run,
     out: Out,
-    n: Annotated[int, typer.Option("-n", help="How many.")] = 64,
+    n: Annotated[int | None, typer.Option("-n", help="How many; 64, of songs 8, unless given.")] = None,
     temperature: float = 1.0,
     label: Annotated[int | None, typer.Option(help="Class number, for conditional models.")] = None,
+    bars: songs.Bars = None,
+    tempo: Annotated[float | None, typer.Option(help="Of music: quarters a minute; 120 unless given.")] = None,
+    key: Annotated[str | None, typer.Option(help="Of melodies: such as G or Em, into which each is moved.")] = None,
     seed: int = 0,
 ) -> None:
-    """New examples from the prior, in one picture (.png) or as an array (.npy, .npz)."""
+    """New examples from the prior, in one picture (.png) or as an array (.npy, .npz).
+
+    Of music, a folder of songs (.mid), or one song of all of them (.mid, .wav, .png, .svg). With --bars each song is so
+    long, and goes on window by window.
+    """
     import gargalo
 
-    drawn = gargalo.sample(gargalo.load(run), n, temperature=temperature, label=label, seed=seed)
-    write_together(drawn, out, 8)
+    model = gargalo.load(run)
+    if songs.plays(model, out):
+        songs.only_others("songs", label=label)
+        songs.sample(model, out, n, bars=bars, temperature=temperature, tempo=tempo or 120.0, key=key, seed=seed)
+        return
+    songs.only_songs(bars=bars, tempo=tempo, key=key)
+    write_together(gargalo.sample(model, n or 64, temperature=temperature, label=label, seed=seed), out, 8)
 
 
 @app.command()
@@ -88,12 +113,34 @@ def fit_prior(
 
 
 @app.command()
-def interpolate(run: Run, a: Path, b: Path, out: Out, steps: int = 8, labels: Labels = None) -> None:
-    """The way from one example to another through the latent space: pictures, or arrays of one row."""
+def interpolate(
+    run: Run,
+    a: Path,
+    b: Path,
+    out: Out,
+    c: Annotated[Path | None, typer.Argument(help="Of music: with D, the lower corners of a grid.")] = None,
+    d: Annotated[Path | None, typer.Argument(help="See C.")] = None,
+    steps: int = 8,
+    labels: Labels = None,
+    bars: songs.Bars = None,
+    tune: songs.Tune = None,
+    force: songs.Force = False,
+) -> None:
+    """The way from one example to another through the latent space: pictures, arrays of one row, or songs.
+
+    Of songs, a folder of them (.mid), or one of all after one another (.mid, .wav, .png, .svg); four make a grid.
+    """
     import gargalo
 
-    ends = read_example(run, a), read_example(run, b)
-    way = gargalo.interpolate(gargalo.load(run), *ends, steps=steps, labels=each(labels, 2))
+    model, paths = gargalo.load(run), [path for path in (a, b, c, d) if path is not None]
+    if songs.plays(model, out) and songs.is_music(*paths):
+        songs.only_others("songs", label=labels)
+        songs.interpolate(model, paths, out, tune, steps=steps, bars=bars, force=force)
+        return
+    songs.only_songs(bars=bars, tune=tune, force=force)
+    if len(paths) > 2:
+        raise ValueError(f"Between {len(paths)} examples there is no way; give two. Four make a grid of songs alone.")
+    way = gargalo.interpolate(model, *(read_example(run, p) for p in paths), steps=steps, labels=each(labels, 2))
     write_together(way, out, steps)
 
 
@@ -108,14 +155,29 @@ def traverse(
     span: Annotated[float, typer.Option(help="How far, in standard deviations, or times the difference.")] = 2.0,
     steps: int = 7,
     label: Annotated[int | None, typer.Option(help="Class number, for conditional models.")] = None,
+    attribute: Annotated[
+        str | None, typer.Option(help="Of melodies: density, range, interval, syncopation or in-key.")
+    ] = None,
+    tune: songs.Tune = None,
+    force: songs.Force = False,
 ) -> None:
-    """One picture while its code is changed: number by number, or towards what other pictures have."""
+    """One picture while its code is changed: number by number, or towards what other pictures have.
+
+    Of a song one --attribute is changed and the others are left: by --span deviations, less where that is negative,
+    in one song (.mid, .wav, .png, .svg); or in --steps from -span to span, in a folder.
+    """
     import gargalo
     from gargalo.data import open_like
 
     if (having is None) != (lacking is None):
         raise ValueError("--having and --lacking belong together: give both or none.")
-    model, example = gargalo.load(run), read_example(run, image)
+    model = gargalo.load(run)
+    if songs.plays(model, out) and songs.is_music(image):
+        songs.only_others("songs", label=label, dims=dims, having=having, lacking=lacking)
+        songs.traverse(model, image, out, tune, attribute, span=span, steps=steps, force=force)
+        return
+    songs.only_songs(attribute=attribute, tune=tune, force=force)
+    example = read_example(run, image)
     way = None
     if having is not None and lacking is not None:
         sources = [open_like(name, model.spec) for name in (having, lacking)]

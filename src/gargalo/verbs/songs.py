@@ -144,7 +144,7 @@ def interpolate_songs(
 
 
 def line(a: torch.Tensor, b: torch.Tensor, steps: int) -> torch.Tensor:
-    """From codes ``[W, D]`` to others, one by one along great circles: ``[steps, W, D]``; the ends are exactly these."""
+    """From codes ``[W, D]`` to others, each along a great circle: ``[steps, W, D]``; the ends are exactly these."""
     at = torch.linspace(0, 1, steps)
     ways = torch.stack([slerp(one, other, at) for one, other in zip(a, b, strict=True)], 1)
     ways[0], ways[-1] = a, b
@@ -157,9 +157,7 @@ def grid(corners: Sequence[torch.Tensor], steps: int) -> torch.Tensor:
     return torch.cat([line(a, b, steps) for a, b in zip(left, right, strict=True)])
 
 
-def vary_song(
-    model: TrainedModel, song: Song, *, similarity: float = 0.8, seed: int = 0, force: bool = False
-) -> Song:
+def vary_song(model: TrainedModel, song: Song, *, similarity: float = 0.8, seed: int = 0, force: bool = False) -> Song:
     """A song like this one: every code moved, so that it is correlated by ``similarity`` with what it was.
 
     1 is the reconstruction, 0 new music in its place. What repeats in the song repeats in what comes out.

@@ -151,8 +151,10 @@ def melody_cut(song: Song, form: Form) -> Cut:
 def songs_in_windows(
     path: str | None, wanted: Container[str], shape: tuple[int, ...], form: Form
 ) -> Iterator[npt.NDArray[np.uint8]]:
-    """Of each song at ``path`` (the package's tunes where it is None) whose name is ``wanted``, the windows ``[N, *shape]``
-    that follow one another from its first bar on, as long as something begins in each; the last one that is whole."""
+    """Windows ``[N, *shape]`` that follow one another, in parts of songs in which something begins in each.
+
+    Songs are those at ``path`` (the package's tunes where it is None) whose names are ``wanted``.
+    """
     with ExitStack() as stack, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what was said when the songs became data is not said again
         place = str(stack.enter_context(_own_tunes())) if path is None else path
