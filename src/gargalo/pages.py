@@ -17,12 +17,18 @@ from gargalo import checkpoint, plots
 from gargalo.checkpoint import TrainedModel
 from gargalo.data import open_like
 from gargalo.data.batches import Feed
+from gargalo.data.music import pieces
+from gargalo.data.music.song import Metre
+from gargalo.data.music.sound import render, wav
+from gargalo.data.music.vocabulary import window_notes
+from gargalo.evaluation import music
 from gargalo.evaluation.measure import FIGURES
 from gargalo.priors import StandardNormal
+from gargalo.verbs import songs
 from gargalo.verbs.about import evaluate
 from gargalo.verbs.latent import decode, embed, reconstruct, sample
 
-SHOWN, MAPPED, GRID = 16, 2000, 15
+SHOWN, PLAYED, MAPPED, GRID = 16, 4, 2000, 15
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
 img.pixels{image-rendering:pixelated;max-width:100%;border:1px solid #ddd}img{max-width:100%}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}td,th{padding:.2rem .8rem;border-bottom:1px solid #ddd;
@@ -38,6 +44,8 @@ def report(run: str | Path, *, split: str = "test") -> Path:
     parts = [_verdict(figures), _table(figures)]
     if model.spec.kind == "image":
         parts += [*_pictures(model, figures["split"]), _lost(figures)]
+    elif music.is_music(model.spec):
+        parts += [_right(figures["music"]), *_music(model, figures["split"])]
     elif model.spec.kind == "sequence":
         parts += _sequences(model, figures["split"])
     parts += [_information(figures), _curves(run), _data(model, run), _facts(model)]
@@ -50,6 +58,48 @@ def report(run: str | Path, *, split: str = "test") -> Path:
     temporary.write_text(page)
     os.replace(temporary, path)
     return path
+
+
+def _music(model: TrainedModel, split: str) -> list[str]:
+    """Piano rolls, and players of the first of them."""
+    source, form = open_like(model.config["data"], model.spec), songs.form_of(model)
+    index = source.indices(split)[:MAPPED]  # type: ignore[arg-type]
+    batch = next(Feed(source, index, len(index), model.corruption).in_order())
+    inputs = model.spec.unscaled(batch.input).numpy()
+    known = source.gather(index[:SHOWN]).target.numpy()
+    known, outputs, drawn = (
+        a.astype(np.uint8) for a in (known, reconstruct(model, inputs[:SHOWN]), sample(model, SHOWN))
+    )
+    rows, over, new = ([window_notes(window) for window in part] for part in (known, outputs, drawn))
+
+    def player(windows: np.ndarray, caption: str) -> str:
+        few = windows[:PLAYED]
+        song = pieces.new_song(pieces.apart(few) if few.ndim == 2 else few, Metre(0, 4, 4), form.unit)
+        sound = base64.b64encode(wav(render(song), halved=True)).decode()
+        shown = f'<audio controls src="data:audio/wav;base64,{sound}"></audio>'
+        return f"<figure>{shown}<figcaption>{caption}</figcaption></figure>"
+
+    few = f"the first {min(PLAYED, len(known))}"
+    return [
+        _figure(plots.rolls(rows, form.length, over=over), "Held-out originals, and framed in red what comes out."),
+        player(known, f"Originals: {few}, one after another."),
+        player(outputs, "What comes out for these."),
+        "<h2>Samples</h2>" + _figure(plots.rolls(new, form.length), "Drawn from the prior."),
+        player(drawn, f"Samples: {few}."),
+        *_scatter(model, embed(model, inputs), None),
+    ]
+
+
+def _right(table: dict[str, Any]) -> str:
+    """What is right of music, in shares."""
+    names = {"greedy": "likeliest", "sampled": "drawn", "still": "always hold", "copied": "nearest training copy"}
+    head = "".join(f"<th>{figure}</th>" for figure in music.FIGURES)
+    body = "".join(
+        f"<tr><td>{name}</td>{''.join(f'<td>{_number(table[key][figure])}</td>' for figure in music.FIGURES)}</tr>"
+        for key, name in names.items()
+    )
+    bits = "" if table["kl_bits"] is None else f"<p>KL to N(0, I): {_number(table['kl_bits'])} bits.</p>"
+    return f"<h2>What is right</h2><table><tr><th></th>{head}</tr>{body}</table>{bits}"
 
 
 def _sequences(model: TrainedModel, split: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -123,6 +123,33 @@ def piano_roll(parts: dict[str, np.ndarray], bars: np.ndarray, drums: Sequence[s
     axes.yaxis.set_major_locator(MultipleLocator(12))
     axes.yaxis.set_major_formatter(lambda pitch, _: f"C{pitch // 12 - 1:.0f}")
     axes.legend(fontsize=8, loc="upper right")
+    return figure
+
+
+def rolls(rows: Sequence[np.ndarray], length: int, columns: int = 4, over: Sequence[np.ndarray] = ()) -> Figure:
+    """A small panel for each list of notes ``[N, 3]``: start, end, pitch, in ``length`` steps. Those ``over`` are drawn
+    on top of them as red frames."""
+    from matplotlib.collections import PolyCollection
+    from matplotlib.figure import Figure
+
+    columns = min(columns, len(rows))
+    lines = -(-len(rows) // columns)
+    figure = Figure(figsize=(2.4 * columns, 1.4 * lines), layout="constrained")
+    panels = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True).flatten()
+    for panel in panels[len(rows) :]:
+        panel.set_visible(False)
+    looks: tuple[dict[str, Any], ...] = (
+        {"facecolors": "0.55"},
+        {"facecolors": "none", "edgecolors": "tab:red", "linewidths": 1.2},
+    )
+    for number, panel in enumerate(panels[: len(rows)]):
+        for notes, look in zip([rows[number], *over[number : number + 1]], looks, strict=False):
+            start, stop, pitch = notes.astype(float).T
+            corners = ((start, pitch - 0.45), (stop, pitch - 0.45), (stop, pitch + 0.45), (start, pitch + 0.45))
+            panel.add_collection(PolyCollection(list(np.array(corners).transpose(2, 0, 1)), **look))
+        panel.set_xlim(0, length)
+        panel.tick_params(labelsize=6)
+    panels[0].autoscale_view(scalex=False)
     return figure
 
 

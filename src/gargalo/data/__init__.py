@@ -109,7 +109,7 @@ def music_form(text: str, spec: DataSpec) -> music.Form:
         name, known = registry.source.parse(f"melodies:path=.,{match['options'] if match else ''}")
     if name in ("melodies", "tunes", "drums", "grooves"):
         told = {key: value for key, value in known.items() if key in music.Form._fields}
-        form = music.Form(**({"bars": 2, "steps": 16, "unit": 16, "metres": "all", "force": False} | told))
+        form = music.Form(2, 16, 16, "all", False)._replace(**told)
         if form.length == length:
             return form
     bars = length // 16 if length % 16 == 0 else 1

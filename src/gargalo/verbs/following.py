@@ -27,7 +27,7 @@ MAX_PAIRS = 30_000
 CANDIDATES = 512
 RIDGE = 0.02  # of the mean variance
 
-Codes = npt.NDArray[np.float32]
+Codes = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,10 @@
-"""Sliders: what can be heard of a melody, moved one by one through the latent space."""
+"""Sliders: what can be heard of a melody, moved one by one through the latent space.
+
+A small net, fitted by least squares to codes and what is heard of what they decode to, says at any code in which
+direction an attribute grows. From there a slider goes the shortest way (in deviations of the training codes) that
+changes this attribute and, as far as the net knows, no other. What is decoded is measured after every move, and what
+is amiss of any attribute is put right by the next.
+"""
 
 from __future__ import annotations
 
@@ -6,77 +12,156 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
+from gargalo import checkpoint
 from gargalo.checkpoint import TrainedModel
 from gargalo.data import open_source
 from gargalo.data.music import pieces
 from gargalo.data.music.analysis import key_number, key_of
-from gargalo.data.music.attributes import ATTRIBUTES, table
+from gargalo.data.music.attributes import ATTRIBUTES, in_key, table
 from gargalo.data.music.song import Song
-from gargalo.data.music.vocabulary import FIRST
+from gargalo.data.music.vocabulary import FIRST, Tokens
 from gargalo.errors import check_range
+from gargalo.training import seeded
 from gargalo.verbs.latent import embed
-from gargalo.verbs.songs import Windows, played, taken
+from gargalo.verbs.songs import played, taken
 
-FITTED = 10_000  # windows
-RIDGE = 0.02  # of the mean variance of codes
-ROUNDS, STEP = 6, 0.6  # looks at what was decoded, and the share of what is amiss that each puts right
+SLIDERS = "sliders.safetensors"  # beside the checkpoints
+FITTED, JITTER = 8_000, 0.3  # windows; and how far others lie beside them, as a share of the way between two
+WIDTH, STEPS, BATCH, RATE = 256, 1_500, 256, 2e-3
+ROUNDS, STEP, LONGEST = 10, 0.7, 3.0  # moves, the share of what is amiss that each is for, and deviations at most
+OWN = 4.0  # how much more the slider's own attribute counts than each of the others
+PART = 0.5  # deviations: a longer way is gone in such parts
 SMALLEST = 1e-6
-MAX_STEPS = 1000
+MAX_STEPS, MAX_SPAN = 1000, 20.0
+KEYS = 12
 
-Codes = npt.NDArray[np.float32]
+Codes = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True, eq=False)
 class Sliders:
-    """For each of `ATTRIBUTES` a ``direction`` ``[5, D]`` that changes it by its ``deviation`` ``[5]`` in the training
-    data, and the others, as far as they follow from codes in a straight line, by nothing. ``root`` is of the key."""
+    """What moves codes of a model. ``deviation`` ``[5]`` of each of `ATTRIBUTES` is that of training windows, in a key
+    with the tones of the major one on ``root``."""
 
     model: TrainedModel
-    directions: Codes
-    deviations: npt.NDArray[np.float64]
+    net: nn.Sequential  # whitened codes to what is heard, in deviations
+    middle: Tensor
+    spread: Tensor  # [D, D]: codes are ``middle + spread @ whitened``
+    deviation: npt.NDArray[np.float64]
     root: int
 
-    def measured(self, windows: Windows) -> npt.NDArray[np.float64]:
+    def heard(self, windows: Tokens) -> npt.NDArray[np.float64]:
         """``[N, 5]``, in deviations."""
-        return table(windows, self.root) / self.deviations
+        return table(windows, self.root) / self.deviation
 
-    def moved(self, codes: Codes, attribute: int, amount: float) -> Windows:
-        """Windows of codes ``[N, D]`` with one attribute changed by so many deviations.
+    def moved(self, codes: Codes, attribute: int, amounts: list[float]) -> list[Tokens]:
+        """For each of some amounts, in deviations, windows of these codes with one attribute changed by so much."""
+        start = played(self.model, codes)
+        found = {0.0: start}
+        for side in (1, -1):
+            now, window, before = codes, start, 0.0
+            for amount in sorted((a for a in amounts if a * side > 0), key=abs):
+                parts = max(1, round(abs(amount - before) / PART))
+                for at in np.linspace(before, amount, parts + 1)[1:]:
+                    goal = self.heard(start)
+                    goal[:, attribute] += at
+                    now, window = self._towards(now, window, goal, attribute)
+                found[amount], before = window, amount
+        return [found[amount] for amount in amounts]
 
-        Codes follow the direction, then what is decoded is measured, and what is amiss of any attribute is put right
-        along its own; of all that was tried the best is kept.
-        """
-        best = played(self.model, codes)
-        if not amount:
-            return best
-        goal = self.measured(best)
-        goal[:, attribute] += amount
-        codes = codes + np.float32(amount) * self.directions[attribute]
-        lowest = np.full(len(codes), np.inf)
+    def _towards(self, codes: Codes, window: Tokens, goal: npt.NDArray[np.float64], own: int) -> tuple[Codes, Tokens]:
+        """The codes nearest to a goal ``[N, 5]`` that some moves find, and what they decode to."""
+        weight = np.where(np.arange(len(ATTRIBUTES)) == own, OWN, 1.0)
+        best, shown, now, tried = codes, window, codes, window
+        lowest = np.square(goal - self.heard(window)) @ weight
         for _ in range(ROUNDS):
-            found = played(self.model, codes)
-            amiss = goal - self.measured(found)
-            better = (distance := np.square(amiss).sum(1)) < lowest
-            best, lowest = np.where(better[:, None], found, best), np.where(better, distance, lowest)
-            codes = codes + np.float32(STEP) * amiss.astype(np.float32) @ self.directions
-        return best
+            now = now + STEP * self._move(now, goal - self.heard(tried))
+            tried = played(self.model, now)
+            distance = np.square(goal - self.heard(tried)) @ weight
+            better = distance < lowest
+            best, shown = np.where(better[:, None], now, best), np.where(better[:, None], tried, shown)
+            lowest = np.where(better, distance, lowest)
+        return best, shown
+
+    def _move(self, codes: Codes, amiss: npt.NDArray[np.float64]) -> Codes:
+        """The shortest that would change what is heard by ``amiss`` if the net were straight here."""
+        white = torch.linalg.solve(self.spread, (torch.from_numpy(codes).float() - self.middle).T).T
+        slopes = self._slopes(white)  # [N, 5, D]
+        across = slopes @ slopes.mT + 1e-3 * torch.eye(len(ATTRIBUTES))
+        way = (slopes.mT @ torch.linalg.solve(across, torch.from_numpy(amiss).float()[..., None]))[..., 0]
+        way = way * (LONGEST / way.norm(dim=1, keepdim=True).clamp(min=SMALLEST)).clamp(max=1)
+        return (way @ self.spread.T).numpy()
+
+    def _slopes(self, white: Tensor) -> Tensor:
+        """How fast each attribute grows with each number of a code."""
+        outputs = [*range(len(ATTRIBUTES) - 1), len(ATTRIBUTES) - 1 + self.root]
+        with torch.enable_grad():
+            x = white.requires_grad_()
+            told = self.net(x)
+            return torch.stack([torch.autograd.grad(told[:, n].sum(), x, retain_graph=True)[0] for n in outputs], 1)
 
 
 def sliders(model: TrainedModel, root: int = 0) -> Sliders:
-    """Fitted by least squares to codes and attributes of training windows, for keys with the tones of a major one."""
+    """Fitted to the data that a model was trained on, and kept in its run folder. DataError where these are gone."""
+    kept = None if model.path is None else checkpoint.kept(model.path, SLIDERS, model.config)
+    tensors = fit(model) if kept is None else kept.tensors
+    if kept is None and model.path is not None:
+        checkpoint.keep(model.path, SLIDERS, tensors, model.config)
+    net = _net(model.latent_dim)
+    net.load_state_dict({key: value for key, value in tensors.items() if key[0].isdigit()})
+    every = tensors["deviation"].numpy()
+    deviation = np.append(every[: len(ATTRIBUTES) - 1], every[len(ATTRIBUTES) - 1 + root])
+    return Sliders(model, net, tensors["middle"], tensors["spread"], deviation, root)
+
+
+def fit(model: TrainedModel) -> dict[str, Tensor]:
+    """The net, and the codes' mean and spread; of what is heard, that in all keys."""
     source = open_source(model.config["data"])
     rows = source.indices("train")
     windows = source.gather(rows[:: -(-len(rows) // FITTED)]).target.numpy().astype(np.uint8)
-    known, codes = table(windows, root), embed(model, windows).astype(np.float64)
-    deviations = known.std(0).clip(min=SMALLEST)
-    known, codes = (known - known.mean(0)) / deviations, codes - codes.mean(0)
-    own = codes.T @ codes / len(codes)
-    both = codes.T @ known / len(codes)  # [D, 5]
-    weight = np.linalg.solve(own + RIDGE * np.trace(own) / len(own) * np.eye(len(own)), both)
-    # Of the moves that change one attribute by 1 and no other, in a straight line, the one that codes make most easily.
-    directions = np.linalg.solve(both.T @ weight, both.T)
-    return Sliders(model, directions.astype(np.float32), deviations, root)
+    deviation = _heard(windows).std(0).clip(min=SMALLEST)
+    codes, rng = embed(model, windows), np.random.default_rng(0)
+    middle, own = codes.mean(0), np.cov(codes.T).reshape(codes.shape[1], -1)
+    spread = np.linalg.cholesky(own + 1e-3 * np.trace(own) / len(own) * np.eye(len(own)))
+    between = rng.permutation(codes) - rng.permutation(codes)
+    codes = np.concatenate([codes, codes + JITTER * rng.uniform(size=(len(codes), 1)) * between])
+    heard = _heard(played(model, codes)) / deviation
+    found = {"middle": middle, "spread": spread, "deviation": deviation}
+    tensors = {key: torch.from_numpy(value).to(torch.float32) for key, value in found.items()}
+    tensors["deviation"] = torch.from_numpy(deviation)
+    white = torch.linalg.solve(tensors["spread"], (torch.from_numpy(codes).float() - tensors["middle"]).T).T
+    return tensors | _fitted(white, torch.from_numpy(heard).float())
+
+
+def _fitted(codes: Tensor, heard: Tensor) -> dict[str, Tensor]:
+    with seeded(0):
+        net = _net(codes.shape[1])
+        optimizer = torch.optim.AdamW(net.parameters(), RATE, weight_decay=0.01)
+        for step in range(STEPS):
+            for group in optimizer.param_groups:
+                group["lr"] = RATE * (1 - step / STEPS)
+            rows = torch.randint(len(codes), (BATCH,))
+            loss = F.smooth_l1_loss(net(codes[rows]), heard[rows], beta=0.5)  # squares, but for outliers
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return {key: value.detach() for key, value in net.state_dict().items()}
+
+
+def _net(latent_dim: int) -> nn.Sequential:
+    outputs = len(ATTRIBUTES) - 1 + KEYS
+    inner = nn.Linear(WIDTH, WIDTH)
+    return nn.Sequential(nn.Linear(latent_dim, WIDTH), nn.SiLU(), inner, nn.SiLU(), nn.Linear(WIDTH, outputs))
+
+
+def _heard(windows: Tokens) -> npt.NDArray[np.float64]:
+    """`ATTRIBUTES` ``[N, 16]``, the last in each key."""
+    keys = [in_key(windows, root) for root in range(KEYS)]
+    return np.concatenate([table(windows)[:, :-1], np.stack(keys, 1)], 1)
 
 
 def traverse_song(
@@ -86,23 +171,22 @@ def traverse_song(
     what it was: density, range, interval, syncopation or in_key. The others stay nearly what they were.
 
     ``steps=1`` is the far end alone: so much more, or less where ``span`` is negative. A deviation is that of windows
-    in the training data. The key is the song's own.
+    in the training data. The key is the song's own. What is needed is fitted at the first use and kept in the run.
     """
     name = attribute.replace("-", "_")
     if name not in ATTRIBUTES:
         raise ValueError(f"attribute={attribute!r} must be one of {', '.join(ATTRIBUTES)}.")
     check_range("steps", steps, 1, MAX_STEPS)
-    if span == 0 or not np.isfinite(span):
-        raise ValueError(f"span={span} must be a number other than 0.")
+    if not 0 < abs(span) <= MAX_SPAN:
+        raise ValueError(f"span={span} must be between -{MAX_SPAN:g} and {MAX_SPAN:g}, and not 0.")
     apart = taken(model, song, force)
     if apart.windows.ndim != 2:
         raise ValueError(f"{attribute} is of melodies; this model plays drums.")
     root, minor = key_number(key_of(song.tracks[apart.track].notes))
-    found = sliders(model, (root + 3 * minor) % 12)
-    codes = embed(model, apart.windows)
-    plays = (apart.windows >= FIRST).any(1)[:, None]  # silence stays silent
-    made: list[Song] = []
-    for amount in [span] if steps == 1 else np.linspace(-span, span, steps).round(9):
-        moved = found.moved(codes, list(ATTRIBUTES).index(name), float(amount))
-        made.append(pieces.with_windows(apart, np.where(plays, moved, apart.windows)))
-    return made
+    found, codes = sliders(model, (root + 3 * minor) % KEYS), embed(model, apart.windows)
+    amounts = [float(span)] if steps == 1 else np.linspace(-span, span, steps).round(9).tolist()
+    plays = np.any(apart.windows >= FIRST, axis=1)[:, None]  # silence stays silent
+    return [
+        pieces.with_windows(apart, np.where(plays, moved, apart.windows))
+        for moved in found.moved(codes, list(ATTRIBUTES).index(name), amounts)
+    ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +51,7 @@ def taken(model: TrainedModel, song: Song, force: bool = False) -> Pieces:
     return pieces.pieces_of(song, model.spec.shape, form.unit, force or form.force)
 
 
-def played(model: TrainedModel, codes: npt.NDArray[np.float32]) -> Windows:
+def played(model: TrainedModel, codes: npt.NDArray[np.floating]) -> Windows:
     """Windows ``[N, *shape]`` of codes ``[N, latent_dim]``."""
     return decode(model, codes).astype(np.uint8)
 
@@ -208,7 +209,11 @@ def like_first(apart: Pieces, first: int, found: Windows, together: bool) -> lis
     tick = pieces.tick_of(apart, first)
     tempo = [t for t in song.tempos if t.tick <= tick][-1]
     rows = pieces.apart(found) if found.ndim == 2 else found
-    options = {"name": song.name, "program": song.tracks[apart.track].program, "microseconds": tempo.microseconds}
+    options: dict[str, Any] = {
+        "name": song.name,
+        "program": song.tracks[apart.track].program,
+        "microseconds": tempo.microseconds,
+    }
     return [pieces.new_song(part, metre, apart.unit, **options) for part in ([rows] if together else rows[:, None])]
 
 

@@ -6,6 +6,7 @@ Nine drum sounds are made of falling sines and noise.
 
 from __future__ import annotations
 
+import io
 import wave
 from collections.abc import Callable
 from functools import lru_cache
@@ -66,11 +67,21 @@ def render(song: Song) -> npt.NDArray[np.int16]:
 
 def write_wav(samples: npt.NDArray[np.int16], file: Path) -> None:
     """16 bit, one channel."""
-    with replacing(file) as stream, wave.open(stream, "wb") as sound:
+    with replacing(file) as stream:
+        stream.write(wav(samples))
+
+
+def wav(samples: npt.NDArray[np.int16], halved: bool = False) -> bytes:
+    """The content of such a file; ``halved`` has half as many samples a second, each the mean of two."""
+    if halved:
+        samples = samples[: len(samples) // 2 * 2].reshape(-1, 2).mean(1).astype(np.int16)
+    stream = io.BytesIO()
+    with wave.open(stream, "wb") as sound:
         sound.setnchannels(1)
         sound.setsampwidth(2)
-        sound.setframerate(RATE)
+        sound.setframerate(RATE // (1 + halved))
         sound.writeframes(samples.astype("<i2").tobytes())
+    return stream.getvalue()
 
 
 @lru_cache(512)

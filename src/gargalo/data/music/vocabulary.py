@@ -74,6 +74,14 @@ def melody_notes(tokens: Tokens) -> npt.NDArray[np.int64]:
     return np.stack([events, ends, said - FIRST + LOWEST], 1, dtype=np.int64)[said >= FIRST]
 
 
+def window_notes(window: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """As `melody_notes` of tokens ``[T]``; of bits ``[T, 9]`` the hits, a step long, with the number of the drum."""
+    if window.ndim == 1:
+        return melody_notes(window)
+    steps, drums = np.nonzero(window)
+    return np.stack([steps, steps + 1, drums], 1)
+
+
 def drum_class(pitches: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """General MIDI's percussion as one of nine `DRUMS`; -1 for what none of them sounds like."""
     table = np.full(128, -1)
