@@ -24,7 +24,6 @@ from gargalo.data.music.sources import Form
 from gargalo.data.music.vocabulary import FIRST
 from gargalo.errors import check_range
 from gargalo.evaluation.music import is_music
-from gargalo.functional import slerp
 from gargalo.training import seeded
 from gargalo.verbs.following import following
 from gargalo.verbs.latent import decode, embed, reconstruct
@@ -145,9 +144,11 @@ def interpolate_songs(
 
 
 def line(a: torch.Tensor, b: torch.Tensor, steps: int) -> torch.Tensor:
-    """From codes ``[W, D]`` to others, each along a great circle: ``[steps, W, D]``; the ends are exactly these."""
-    at = torch.linspace(0, 1, steps)
-    ways = torch.stack([slerp(one, other, at) for one, other in zip(a, b, strict=True)], 1)
+    """From codes ``[W, D]`` straight to others: ``[steps, W, D]``; the ends are exactly these.
+
+    Straight, for what lies between is then closer to what the decoder knows than on a great circle: see benchmarks.
+    """
+    ways = torch.lerp(a, b, torch.linspace(0, 1, steps)[:, None, None])
     ways[0], ways[-1] = a, b
     return ways
 

@@ -1,0 +1,315 @@
+"""Melodies: ``python -m benchmarks.music [PART ...] --folder MUSIC [--minutes 25] [--epochs N] [--kept]``.
+
+Parts are those of `PARTS`. MUSIC holds the folders nottingham, folk_abc and pop909_first60, of files of music or .zip files of them. Models are
+trained on tunes of the first two that are in two or four quarters, one thread each, and asked about tunes of which
+they have seen no variant. ``--kept`` asks the runs of an earlier call. Writes music.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import shutil
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+
+import gargalo
+from benchmarks.grams import NGrams, overlap
+from benchmarks.results import Row, write
+from gargalo.data import music_form, open_source, selected
+from gargalo.data.music.attributes import ATTRIBUTES
+from gargalo.data.music.files import read_music, write_midi
+from gargalo.data.music.song import LENGTH, PITCH, START, VELOCITY, Key, Metre, Song, Tempo, Track, sorted_notes
+from gargalo.data.music.sources import music_items, songs_in_windows
+from gargalo.data.music.vocabulary import FIRST, melody_notes
+from gargalo.data.music.windows import melody_track
+from gargalo.verbs import following
+from gargalo.verbs.sliders import sliders
+from gargalo.verbs.songs import line, played
+
+FOLDER = Path("runs/benchmarks/music")
+SAMPLES, PAIRS, STEPS, SLID = 1_000, 200, 9, 100
+SPAN = 2.0  # deviations, each way
+Windows = np.ndarray
+
+
+class Bench:
+    """The data, the runs and their budget."""
+
+    def __init__(self, folder: Path, minutes: float, epochs: float | None, kept: bool) -> None:
+        self.folder, self.minutes, self.epochs, self.kept = folder, minutes, epochs, kept
+        self.data = f"melodies:path={folder / 'nottingham'}+{folder / 'folk_abc'},metres=fitting"
+
+    @cached_property
+    def source(self) -> Any:
+        return open_source(self.data)
+
+    def windows(self, part: Any, count: int | None = None) -> Windows:
+        rows = self.source.indices(part)
+        rows = rows if count is None else rows[:: max(1, len(rows) // count)][:count]
+        return self.source.gather(rows).target.numpy().astype(np.uint8)
+
+    @cached_property
+    def grams(self) -> NGrams:
+        return NGrams(self.windows("train"))
+
+    def cost(self, windows: Windows) -> float:
+        """Nats a step."""
+        return float(self.grams.cost(windows).mean())
+
+    def run(self, preset: str) -> gargalo.TrainedModel:
+        """Trained, or kept from this or an earlier call."""
+        run = FOLDER / preset
+        if not self.kept and preset not in self.__dict__.setdefault("done", set()):
+            shutil.rmtree(run, ignore_errors=True)
+        if not (run / "checkpoints").is_dir():
+            budget = {"time": 60 * self.minutes} if self.epochs is None else {"epochs": self.epochs}
+            gargalo.train("music", self.data, run, preset=preset, **budget)
+        self.__dict__.setdefault("done", set()).add(preset)
+        return gargalo.load(run)
+
+
+def preset(name: str) -> Callable[[Bench], list[Row]]:
+    """What comes out for tunes that were held out, beside always holding and the nearest copy."""
+
+    def part(bench: Bench) -> list[Row]:
+        model = bench.run(name)
+        found = gargalo.evaluate(model, samples=1)["music"]
+        greedy, drawn, still, copied = (found[key] for key in ("greedy", "sampled", "still", "copied"))
+        what = f"2 bars of melody, preset {name}"
+        return [
+            Row(f"{name}/steps", f"{what}: steps right, against always holding",
+                greedy["steps"], still["steps"], "share"),
+            Row(f"{name}/steps copied", f"{what}: the same, against the nearest training window",
+                greedy["steps"], copied["steps"], "share"),
+            Row(f"{name}/drawn", f"{what}: steps right, drawn at temperature 1", drawn["steps"], None, "share"),
+            Row(f"{name}/notes", f"{what}: notes right, against the nearest training window",
+                greedy["notes"], copied["notes"], "F1"),
+            Row(f"{name}/windows", f"{what}: windows without a fault", greedy["windows"], copied["windows"], "share"),
+            Row(f"{name}/bits", f"{what}: KL to N(0, I)", found["kl_bits"], None, "bits"),
+        ]  # fmt: skip
+
+    return part
+
+
+def pop909(bench: Bench) -> list[Row]:
+    """Popular songs, of which nothing was seen in training."""
+    data = f"melodies:path={bench.folder / 'pop909_first60'},metres=fitting"
+    found = gargalo.evaluate(bench.run("reconstruct"), data, split="all", samples=1)["music"]
+    what = "POP909 melodies, trained on Nottingham and folk tunes"
+    return [
+        Row("pop909/steps", f"{what}: steps right, against always holding",
+            found["greedy"]["steps"], found["still"]["steps"], "share"),
+        Row("pop909/notes", f"{what}: notes right", found["greedy"]["notes"], None, "F1"),
+    ]  # fmt: skip
+
+
+def samples(bench: Bench) -> list[Row]:
+    """New windows beside held-out ones, by what both share with the training windows."""
+    model = bench.run("generate")
+    made = gargalo.sample(model, SAMPLES).astype(np.uint8)
+    real, known = bench.windows("test"), bench.windows("train")
+    copies = {row.tobytes() for row in known}
+    rows = [
+        Row("samples/copied", f"{SAMPLES:,} samples: copies of training windows",
+            float(np.mean([row.tobytes() in copies for row in made])), None, "share"),
+        Row("samples/empty", "samples: empty ones", float((~np.any(made >= FIRST, axis=1)).mean()), None, "share"),
+        Row("samples/cost", "samples: cost under a 5-gram model of the training windows, against held-out ones",
+            bench.cost(made), bench.cost(real), "nats a step"),
+    ]  # fmt: skip
+    for name, count in (("pitch class", pitch_classes), ("interval", intervals), ("duration", durations)):
+        what = f"samples: {name}s as in held-out windows, against those of training windows"
+        wanted = count(real)
+        rows.append(
+            Row(f"samples/{name}", what, overlap(count(made), wanted), overlap(count(known), wanted), "overlap")
+        )
+    return rows
+
+
+def pitch_classes(windows: Windows) -> np.ndarray:
+    return np.bincount((windows[windows >= FIRST].astype(int) - FIRST) % 12, minlength=12)
+
+
+def intervals(windows: Windows) -> np.ndarray:
+    steps = [np.diff(melody_notes(row)[:, 2]) for row in windows]
+    return np.bincount(np.concatenate(steps).clip(-24, 24) + 24, minlength=49)
+
+
+def durations(windows: Windows) -> np.ndarray:
+    lengths = [melody_notes(row)[:, 1] - melody_notes(row)[:, 0] for row in windows]
+    return np.bincount(np.concatenate(lengths), minlength=windows.shape[1] + 1)
+
+
+def interpolation(bench: Bench) -> list[Row]:
+    """Ways between pairs of held-out windows."""
+    model, rng = bench.run("generate"), np.random.default_rng(0)
+    ends = bench.windows("test")
+    ends = ends[rng.choice(len(ends), 2 * PAIRS, replace=False)]
+    codes = torch.from_numpy(gargalo.embed(model, ends))
+    ways = line(codes[:PAIRS], codes[PAIRS:], STEPS)  # [steps, pairs, D]
+    found = played(model, ways.flatten(0, 1).numpy()).reshape(STEPS, PAIRS, -1)
+    back = gargalo.reconstruct(model, ends).astype(np.uint8).reshape(2, PAIRS, -1)
+    away = np.stack([(found != found[0]).mean(2), -(found != found[-1]).mean(2)])  # [2, steps, pairs]
+    at = np.arange(STEPS, dtype=float)
+    orders = [spearmanr(at, side[:, pair])[0] for side in away for pair in range(PAIRS) if side[:, pair].std()]
+    middle = found[STEPS // 2]
+    faded = np.where(rng.random(middle.shape) < 0.5, back[0], back[1])
+    return [
+        Row("interpolation/ends", f"{PAIRS} ways between held-out windows: ends that are the reconstructions",
+            float((found[[0, -1]] == back).all(2).mean()), None, "share"),
+        Row("interpolation/order", "ways: distance from either end grows from step to step",
+            float(np.mean(orders)), None, "Spearman"),
+        Row("interpolation/cost", "ways: 5-gram cost of the middle, against steps of either end mixed by chance",
+            bench.cost(middle), bench.cost(faded), "nats a step"),
+        Row("interpolation/cost of ends", "ways: 5-gram cost of the middle, against that of the ends",
+            bench.cost(middle), bench.cost(back.reshape(2 * PAIRS, -1)), "nats a step"),
+    ]  # fmt: skip
+
+
+def attributes(bench: Bench) -> list[Row]:
+    """Sliders on held-out windows: whether they move what they are for, and leave the rest."""
+    model, rows = bench.run("generate"), []
+    windows = bench.windows("test", SLID)
+    found, codes = sliders(model), gargalo.embed(model, windows)
+    amounts = np.linspace(-SPAN, SPAN, STEPS).round(9)
+    for number, name in enumerate(ATTRIBUTES):
+        heard = np.stack([found.heard(moved) for moved in found.moved(codes, number, amounts.tolist())])
+        own, change = heard[:, :, number], np.abs(heard - heard[STEPS // 2]).mean((0, 1))
+        change = np.delete(change, number)
+        orders = [spearmanr(amounts, own[:, n])[0] if own[:, n].std() else 0.0 for n in range(len(windows))]
+        rows += [
+            Row(f"attributes/{name}", f"slider {name}, {SPAN:g} deviations each way: the mean over windows rises",
+                float(spearmanr(amounts, own.mean(1))[0]), None, "Spearman"),
+            Row(f"attributes/{name} of each", f"slider {name}: the mean of single windows'",
+                float(np.mean(orders)), None, "Spearman"),
+            Row(f"attributes/{name} others", f"slider {name}: change of another attribute, on average",
+                float(change.mean()), None, "deviations"),
+            Row(f"attributes/{name} worst", f"slider {name}: of the one that changes most",
+                float(change.max()), None, "deviations"),
+        ]  # fmt: skip
+    return rows
+
+
+def going_on(bench: Bench) -> list[Row]:
+    """Windows drawn to follow held-out ones, beside draws from the prior that know nothing of them."""
+    model, text = bench.run("generate"), bench.data
+    names = {bench.source.names[row].rpartition(", bar ")[0] for row in bench.source.indices("test").tolist()}
+    form = music_form(text, model.spec)
+    runs = [r for r in songs_in_windows(selected(text)[1]["path"], names, model.spec.shape, form) if len(r) > 1]
+    first, then = (np.concatenate([run[side] for run in runs])[:SAMPLES] for side in (slice(0, -1), slice(1, None)))
+    step, rng = following.following(model), np.random.default_rng(0)
+    made = played(model, step.draw(gargalo.embed(model, first), rng))
+    chance = gargalo.sample(model, len(first)).astype(np.uint8)
+
+    def alike(windows: Windows) -> float:
+        pairs = zip(first, windows, strict=True)
+        return float(np.mean([overlap(pitch_classes(a[None]), pitch_classes(b[None])) for a, b in pairs]))
+
+    def cost(windows: Windows) -> float:
+        return float(bench.grams.cost(np.concatenate([first, windows], 1))[:, first.shape[1] :].mean())
+
+    whats = (
+        "windows drawn to follow held-out ones: pitch classes shared with these",
+        "the same: 5-gram cost after these",
+    )
+    units = "overlap", "nats a step"
+    table = [(name, alike(w), cost(w)) for name, w in (("real ones", then), ("draws from the prior", chance))]
+    return [
+        Row(f"continue/{unit} {name}", f"{what}, against {name}", ours, other, unit)
+        for name, *others in table
+        for what, ours, other, unit in zip(whats, (alike(made), cost(made)), others, units, strict=True)
+    ]  # fmt: skip
+
+
+def round_trip(bench: Bench) -> list[Row]:
+    """Three minutes in 6/8 at 96 quarters a minute, of held-out jigs: through a file, the model, and a file."""
+    song = jigs(bench)
+    with tempfile.TemporaryDirectory() as place:
+        file = Path(place, "six.mid")
+        write_midi(song, file)
+        write_midi(gargalo.reconstruct_song(bench.run("reconstruct"), gargalo.read_song(file)), file)
+        back = gargalo.read_song(file)
+    kept = [
+        (song.tempos, song.metres, song.keys) == (back.tempos, back.metres, back.keys),
+        *(
+            (a.name, a.program, a.drums) == (b.name, b.program, b.drums)
+            for a, b in zip(song.tracks, back.tracks, strict=True)
+        ),
+        np.array_equal(song.tracks[1].notes, back.tracks[1].notes),
+    ]
+    mine, theirs = (
+        {(row[START], row[PITCH]): row[VELOCITY] for row in s.tracks[0].notes.tolist()} for s in (back, song)
+    )
+    right = mine.keys() & theirs.keys()
+    what = f"a song of {song.seconds(np.array([song.end]))[0]:.0f} s in 6/8, there and back"
+    return [
+        Row("6-8/kept", f"{what}: tempo, metre, key, names, programs and other tracks",
+            float(np.mean(kept)), None, "share"),
+        Row("6-8/notes", f"{what}: melody notes right", 2 * len(right) / (len(mine) + len(theirs)), None, "F1"),
+        Row("6-8/velocities", f"{what}: velocities of these that are the same",
+            float(np.mean([mine[note] == theirs[note] for note in right])), None, "share"),
+    ]  # fmt: skip
+
+
+def jigs(bench: Bench) -> Song:
+    """Tunes in 6/8 that no model here was trained on, one after another, with velocities and a bass."""
+    rng = np.random.default_rng(0)
+    parts: list[np.ndarray] = []
+    end, bar = 0, 3 * 480
+    with ExitStack() as stack:
+        for item in music_items(str(bench.folder / "nottingham"), stack):
+            (song,) = read_music(item.read(), item.name)
+            if [str(metre) for metre in song.metres] != ["6/8"] or end > 96 * 3 * 480:
+                continue
+            notes = song.tracks[melody_track(song)].notes.copy()
+            notes[:, [START, LENGTH]] = notes[:, [START, LENGTH]] * 480 // song.division
+            notes[:, START] += end
+            parts.append(notes)
+            end = -(-int((notes[:, START] + notes[:, LENGTH]).max()) // bar) * bar
+    melody = np.concatenate(parts)
+    melody[:, VELOCITY] = rng.integers(30, 120, len(melody))
+    starts = np.arange(0, end, bar)
+    bass = np.stack([starts, np.full(len(starts), bar), rng.integers(36, 48, len(starts)), np.full(len(starts), 70)], 1)
+    tracks = Track("Fiddle melody", 40, False, sorted_notes(melody)), Track("Bass", 32, False, sorted_notes(bass))
+    return Song("six", 480, tracks, (Tempo(0, 625_000),), (Metre(0, 6, 8),), (Key(0, 1, False),))
+
+
+PARTS: dict[str, Callable[[Bench], list[Row]]] = {
+    "reconstruct": preset("reconstruct"),
+    "generate": preset("generate"),
+    "pop909": pop909,
+    "samples": samples,
+    "interpolation": interpolation,
+    "attributes": attributes,
+    "continue": going_on,
+    "round-trip": round_trip,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", help=", ".join(PARTS))
+    parser.add_argument("--folder", type=Path, required=True, help="of nottingham, folk_abc and pop909_first60")
+    parser.add_argument("--minutes", type=float, default=25.0, help="of each training")
+    parser.add_argument("--epochs", type=float, help="in their place")
+    parser.add_argument("--kept", action="store_true", help="take the runs of an earlier call")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    bench = Bench(options.folder, options.minutes, options.epochs, options.kept)
+    for part in options.parts or PARTS:
+        rows = PARTS[part](bench)
+        write("music", rows)
+        for row in rows:
+            print(f"{row.id:32} {row.ours:9.4f} {math.nan if row.other is None else row.other:9.4f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
