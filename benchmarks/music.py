@@ -1,8 +1,8 @@
 """Melodies: ``python -m benchmarks.music [PART ...] --folder MUSIC [--minutes 25] [--epochs N] [--kept]``.
 
-Parts are those of `PARTS`. MUSIC holds the folders nottingham, folk_abc and pop909_first60, of files of music or .zip files of them. Models are
-trained on tunes of the first two that are in two or four quarters, one thread each, and asked about tunes of which
-they have seen no variant. ``--kept`` asks the runs of an earlier call. Writes music.json.
+Parts are those of `PARTS`. MUSIC holds the folders nottingham, folk_abc and pop909_first60, of files of music or .zip
+files of them. Models are trained on tunes of the first two that are in two or four quarters, one thread each, and asked
+about tunes of which they have seen no variant. ``--kept`` asks the runs of an earlier call. Writes music.json.
 """
 
 from __future__ import annotations

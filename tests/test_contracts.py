@@ -193,7 +193,9 @@ def test_a_run_from_training_to_report(name, tmp_path, monkeypatch):
     found = gargalo.evaluate(model, samples=2, limit=100)
     assert np.isfinite(found["mse"] or found["accuracy"])
     assert found["nll"] is None or np.isfinite(found["nll"])
-    assert gargalo.report(tmp_path / "run").stat().st_size > 10_000
+    page = gargalo.report(tmp_path / "run").read_text()
+    assert len(page) > 10_000
+    assert page.count("<audio controls") == 3 * music
     assert not model.net.generative or gargalo.sample(model, 3).shape == (3, *model.spec.shape)
 
 

@@ -8,6 +8,7 @@ is amiss of any attribute is put right by the next.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,19 +60,22 @@ class Sliders:
         return table(windows, self.root) / self.deviation
 
     def moved(self, codes: Codes, attribute: int, amounts: list[float]) -> list[Tokens]:
-        """For each of some amounts, in deviations, windows of these codes with one attribute changed by so much."""
+        """For each of some amounts, in deviations, windows of these codes with one attribute changed by so much.
+
+        The way leads through whole `PART`s, whatever other amounts there are.
+        """
         start = played(self.model, codes)
-        found = {0.0: start}
-        for side in (1, -1):
-            now, window, before = codes, start, 0.0
-            for amount in sorted((a for a in amounts if a * side > 0), key=abs):
-                parts = max(1, round(abs(amount - before) / PART))
-                for at in np.linspace(before, amount, parts + 1)[1:]:
-                    goal = self.heard(start)
-                    goal[:, attribute] += at
-                    now, window = self._towards(now, window, goal, attribute)
-                found[amount], before = window, amount
-        return [found[amount] for amount in amounts]
+        heard, ways = self.heard(start), {0.0: (codes, start)}
+
+        def at(amount: float) -> tuple[Codes, Tokens]:
+            if amount not in ways:
+                before = math.copysign((math.ceil(abs(amount) / PART) - 1) * PART, amount)
+                goal = heard.copy()
+                goal[:, attribute] += amount
+                ways[amount] = self._towards(*at(before), goal, attribute)
+            return ways[amount]
+
+        return [at(amount)[1] for amount in amounts]
 
     def _towards(self, codes: Codes, window: Tokens, goal: npt.NDArray[np.float64], own: int) -> tuple[Codes, Tokens]:
         """The codes nearest to a goal ``[N, 5]`` that some moves find, and what they decode to."""

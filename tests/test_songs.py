@@ -1,0 +1,329 @@
+"""Whole songs through models of music: what is joined, what is kept, and what verbs and commands say."""
+
+import sys
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from benchmarks.grams import NGrams, overlap
+
+import gargalo
+from gargalo import cli
+from gargalo.data import music_form
+from gargalo.data.music import attributes, files, pieces
+from gargalo.data.music.analysis import in_key, key_number, key_of
+from gargalo.data.music.song import Key, Metre, Song, Tempo, Track, sorted_notes
+from gargalo.data.music.vocabulary import FIRST, HOLD, OFF, melody_notes
+from gargalo.errors import DataError
+from gargalo.spec import DataSpec
+from gargalo.verbs import following, sliders, songs
+
+TUNES = Path(gargalo.__file__).parent / "assets" / "tunes.abc"
+KEPT = "tempos", "metres", "keys", "division"
+
+
+@pytest.fixture
+def gargalo_command(monkeypatch, capsys):
+    """The command in this process: its status, and what it says."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["gargalo", *map(str, arguments)])
+        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        return end.value.code or 0, capsys.readouterr().err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "tunes"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gargalo.verbs.prior.EPOCHS", 1)
+        gargalo.train("music", "tunes", path, network="mixer:size=tiny,depth=1", epochs=12, latent_dim=8)
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(run):
+    return gargalo.load(run)
+
+
+@pytest.fixture
+def perfect(model, monkeypatch):
+    """The model as one that makes no mistake."""
+    monkeypatch.setattr(songs, "reconstruct", lambda _, windows: windows.astype(np.int64))
+    return model
+
+
+@pytest.fixture
+def jig():
+    """Three minutes in 6/8 at 96 quarters a minute with velocities, a bass and drums."""
+    rng = np.random.default_rng(1)
+    starts = np.arange(0, 480 * 288, 240)
+    lead = np.stack(
+        [starts, np.full(len(starts), 200), rng.integers(60, 80, len(starts)), rng.integers(1, 128, len(starts))], 1
+    )
+    bass = np.array([[n, 1440, 40, 70] for n in range(0, 480 * 288, 1440)])
+    tracks = (
+        Track("Fiddle", 40, False, lead),
+        Track("Bass", 32, False, bass),
+        Track("Kit", 0, True, bass - [0, 0, 4, 0]),
+    )
+    return Song("six", 480, tracks, (Tempo(0, 625_000),), (Metre(0, 6, 8),), (Key(0, -1, True),))
+
+
+def same(a, b):
+    tracks = zip(a.tracks, b.tracks, strict=True)
+    assert all(getattr(a, key) == getattr(b, key) for key in KEPT)
+    assert all((x.name, x.program, x.drums) == (y.name, y.program, y.drums) for x, y in tracks)
+    return [x.notes.tolist() == y.notes.tolist() for x, y in zip(a.tracks, b.tracks, strict=True)]
+
+
+def test_a_song_in_six_eight_comes_back_equal_from_a_perfect_model(perfect, jig, tmp_path):
+    gargalo.write_song(jig, tmp_path / "six.mid")
+    back = gargalo.reconstruct_song(perfect, gargalo.read_song(tmp_path / "six.mid"))
+    assert same(jig, back) == [True, True, True]
+
+
+def test_what_a_model_gets_wrong_is_wrong_in_the_melody_alone(model, jig):
+    back = gargalo.reconstruct_song(model, jig)
+    assert same(jig, back) == [False, True, True]
+    apart = songs.taken(model, jig)
+    said = gargalo.reconstruct(model, apart.windows)
+    assert len(back.tracks[0].notes) == sum((window[:24] >= FIRST).sum() for window in said)
+
+
+def test_a_song_shorter_than_a_window_is_padded(perfect):
+    short = Song("short", 480, (Track("", 0, False, sorted_notes([[0, 480, 60, 99]])),))
+    assert songs.taken(perfect, short).windows.shape == (1, 32)
+    assert gargalo.reconstruct_song(perfect, short).tracks[0].notes.tolist() == [[0, 480, 60, 99]]
+    assert len(gargalo.continue_song(perfect, short, 3).tracks[0].notes) >= 1
+
+
+def test_what_is_off_the_grid_is_refused_unless_forced(model):
+    rng = np.random.default_rng(0)
+    starts = np.arange(0, 12_000, 120)
+    free = np.stack([starts + rng.integers(0, 120, 100), starts * 0 + 60, starts * 0 + 60, starts * 0 + 9], 1)
+    song = Song("free", 480, (Track("", 0, False, sorted_notes(free)),))
+    with pytest.raises(DataError, match="off the grid"):
+        gargalo.reconstruct_song(model, song)
+    with pytest.warns(UserWarning, match="off the grid on average"):
+        gargalo.reconstruct_song(model, song, force=True)
+    with pytest.raises(DataError, match="drums only"):
+        gargalo.vary_song(model, replace(song, tracks=(replace(song.tracks[0], drums=True),)))
+
+
+def test_samples_have_the_tempo_the_bars_and_the_key_that_are_asked_for(model):
+    made = gargalo.sample_songs(model, 3, bars=7, tempo=90, key="Em", seed=4)
+    assert [song.tempos[0].quarters_a_minute for song in made] == [pytest.approx(90, abs=1e-3)] * 3
+    assert all(song.end <= 7 * 4 * 480 for song in made)
+    plain = gargalo.sample_songs(model, 3, bars=7, seed=4)
+    for a, b in zip(made, plain, strict=True):
+        moved = set((a.tracks[0].notes[:, 2] - b.tracks[0].notes[:, 2]).tolist())
+        assert len(moved) <= 1
+    together = gargalo.sample_songs(model, 3, seed=5, together=True)
+    assert len(together) == 1
+    alone = gargalo.sample_songs(model, 3, seed=5)
+    assert len(together[0].tracks[0].notes) == sum(len(song.tracks[0].notes) for song in alone)
+    for wrong in ({"tempo": 0}, {"key": "H"}, {"n": 0}, {"bars": 0}, {"temperature": -1}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            gargalo.sample_songs(model, **wrong)
+
+
+def test_a_melody_is_moved_into_a_key():
+    scale = [60, 62, 64, 65, 67, 69, 71, 72, 60, 64, 67, 72]
+    tokens = np.array([pitch - 21 + FIRST for pitch in scale] + [HOLD] * 4, np.uint8)
+    for key in ("D", "Bb major", "F#", "E"):
+        notes = melody_notes(in_key(tokens, key))
+        as_ticks = np.stack([notes[:, 0], notes[:, 1] - notes[:, 0], notes[:, 2], notes[:, 2] * 0], 1)
+        assert key_number(key_of(as_ticks)) == key_number(key)
+        assert abs(notes[0, 2] - 60) <= 6
+    silent = np.array([OFF, HOLD], np.uint8)
+    assert in_key(silent, "G").tolist() == silent.tolist()
+
+
+def test_ways_begin_and_end_with_the_reconstructions(model):
+    a, b, c, d = (gargalo.read_song(TUNES, tune=tune) for tune in (1, 3, 5, 19))
+
+    def tones(song):
+        return song.tracks[0].notes[:, [0, 1, 2]].tolist()
+
+    def first(song):
+        apart = songs.taken(model, song)
+        found = gargalo.reconstruct(model, apart.windows[:1]).astype(np.uint8)
+        return tones(pieces.new_song(pieces.apart(found), Metre(0, 4, 4)))
+
+    way = gargalo.interpolate_songs(model, [a, b], steps=5)
+    assert (tones(way[0]), tones(way[-1])) == (first(a), first(b))
+    corners = gargalo.interpolate_songs(model, [a, b, c, d], steps=3)
+    assert [tones(corners[n]) for n in (0, 2, 6, 8)] == [first(song) for song in (a, b, c, d)]
+    same_ends = gargalo.interpolate_songs(model, [a, a], steps=3, bars=4)
+    assert tones(same_ends[0]) == tones(same_ends[1]) == tones(same_ends[2])
+    assert way[0].tempos[0].microseconds == a.tempos[0].microseconds
+    with pytest.raises(ValueError, match="two make a line"):
+        gargalo.interpolate_songs(model, [a])
+
+
+def test_variations_range_from_the_reconstruction_to_new_music(model):
+    song = gargalo.read_song(TUNES, tune=2)
+    back = gargalo.reconstruct_song(model, song)
+    assert same(back, gargalo.vary_song(model, song, similarity=1)) == [True]
+    apart = songs.taken(model, song)
+    shares = []
+    for similarity in (0.99, 0.7, 0.0):
+        varied = songs.taken(model, gargalo.vary_song(model, song, similarity=similarity, seed=1))
+        shares.append((varied.windows[: len(apart.windows)] == gargalo.reconstruct(model, apart.windows)).mean())
+    assert shares[0] > shares[1] > shares[2]
+    with pytest.raises(ValueError, match="similarity=2"):
+        gargalo.vary_song(model, song, similarity=2)
+
+
+def test_a_song_goes_on_where_it_ends(model, run, jig):
+    tune = gargalo.read_song(TUNES, tune=2)
+    more = gargalo.continue_song(model, tune, 8, seed=3)
+    own = tune.tracks[0].notes
+    assert more.tracks[0].notes[: len(own)].tolist() == own.tolist()
+    end = songs.taken(model, tune).length * 120 * tune.division // 480
+    assert (more.tracks[0].notes[len(own) :, 0] >= end).all()
+    assert more.end <= end + 8 * 3 * tune.division
+    assert same(more, gargalo.continue_song(gargalo.load(run), tune, 8, seed=3)) == [True]
+    assert (run / following.FOLLOWING).exists()
+    assert same(jig, gargalo.continue_song(model, jig, 1))[1:] == [True, True]
+
+
+def test_what_follows_is_found_where_it_is_known():
+    rng = np.random.default_rng(0)
+    turn = np.linalg.qr(rng.normal(size=(4, 4)))[0]
+    x = rng.normal(size=(5_000, 4))
+    y = 0.9 * x @ turn + 0.1 * rng.normal(size=x.shape)
+    found = following.fit_pairs(x, y)
+    np.testing.assert_allclose(found["weight"].numpy(), 0.9 * turn, atol=0.05)
+
+    class Prior:
+        def sample(self, n, temperature=1.0):
+            return torch.randn(n, 4)
+
+    net = type("Net", (), {"prior": Prior()})
+    step = following.Following(type("Model", (), {"net": net}), *(found[k].numpy() for k in found))
+    start = rng.normal(size=(200, 4)).astype(np.float32)
+    drawn = step.draw(start, rng)
+    gaps = [np.linalg.norm(drawn - wanted, axis=1).mean() for wanted in (0.9 * start @ turn, rng.permutation(start))]
+    assert gaps[0] < 0.5 * gaps[1]
+
+
+def test_attributes_by_hand():
+    c, d, fis = (pitch - 21 + FIRST for pitch in (60, 62, 66))
+    rows = np.full((3, 16), HOLD, np.uint8)
+    rows[:, 0] = OFF
+    rows[0, [0, 4, 8, 12]] = c, d, fis, c
+    rows[1, [2, 6, 10]] = c  # eighths that sound through the quarters after them
+    assert attributes.density(rows).tolist() == [0.25, 3 / 16, 0]
+    assert attributes.pitch_range(rows).tolist() == [6, 0, 0]
+    assert attributes.mean_interval(rows).tolist() == [4, 0, 0]
+    assert attributes.in_key(rows).tolist() == [0.75, 1, 1]
+    assert attributes.in_key(rows, 2).tolist() == [0.5, 0, 1]
+    # levels: step 0 of 16 is 4, 8 is 3, 4 and 12 are 2, other even steps 1
+    assert attributes.syncopation(rows)[0] == 0
+    assert attributes.syncopation(rows)[1] == pytest.approx(((2 - 1) + (3 - 1) + (2 - 1)) / 3)
+    assert attributes.table(rows, 2)[:, 4].tolist() == attributes.in_key(rows, 2).tolist()
+
+
+def test_sliders_move_what_they_are_for(model, run, monkeypatch):
+    monkeypatch.setattr(sliders, "STEPS", 300)
+    song = gargalo.read_song(TUNES, tune=19)
+    made = gargalo.traverse_song(model, song, "density", span=1.5, steps=5)
+    counts = [len(song.tracks[0].notes) for song in made]
+    assert counts == sorted(counts)
+    assert counts[-1] > counts[0]
+    assert same(made[2], gargalo.reconstruct_song(model, song)) == [True]
+    assert (run / sliders.SLIDERS).exists()
+    (far,) = gargalo.traverse_song(gargalo.load(run), song, "density", span=1.5, steps=1)
+    assert same(far, made[-1]) == [True]
+    for wrong, said in (({"attribute": "mood"}, "one of density"), ({"attribute": "range", "span": 0}, "span=0")):
+        with pytest.raises(ValueError, match=said):
+            gargalo.traverse_song(model, song, **wrong)
+
+
+def test_bars_and_units_are_those_of_the_data_that_a_model_was_trained_on():
+    spec = DataSpec("sequence", (24,), vocabulary=90)
+    for text, wanted in (
+        ("melodies:path=gone,bars=2,steps=12", (2, 12, 16)),
+        ("gone/:bars=1,steps=24,unit=24,metres=fitting", (1, 24, 24)),
+        ("tokens.npy", (1, 24, 16)),
+    ):
+        assert music_form(text, spec)[:3] == wanted
+    form = music_form("melodies:path=gone,bars=2,steps=12", spec)
+    assert songs.metre_of(form) == Metre(0, 3, 4)
+    assert songs.metre_of(form._replace(steps=6)) == Metre(0, 3, 8)
+    with pytest.raises(ValueError, match="have no metre"):
+        songs.metre_of(form._replace(steps=5, unit=12))
+
+
+def test_models_of_pictures_say_that_they_play_nothing(model):
+    config = model.config | {"spec": DataSpec("image", (1, 8, 8)).to_json(), "data": "digits"}
+    with pytest.raises(ValueError, match="trained on digits, which is no music"):
+        gargalo.sample_songs(replace(model, config=config))
+
+
+def test_grams_know_what_they_have_seen():
+    rng = np.random.default_rng(0)
+    known = np.tile(rng.integers(2, 80, (20, 8)), 4).astype(np.uint8)
+    grams = NGrams(known)
+    assert grams.cost(known).mean() < 0.5 * grams.cost(rng.integers(2, 80, known.shape).astype(np.uint8)).mean()
+    chance = np.exp(-grams.cost(np.arange(90, dtype=np.uint8)[:, None]))
+    assert chance.sum() == pytest.approx(1)
+    assert overlap(np.array([1, 3]), np.array([2, 6])) == 1
+    assert overlap(np.array([1, 0]), np.array([0, 5])) == 0
+
+
+def test_a_session_with_songs(run, tmp_path, gargalo_command):
+    (tmp_path / "in").mkdir()
+    for tune in (1, 2):
+        gargalo.convert(TUNES, tmp_path / "in" / f"{tune}.mid", tune=tune)
+    (tmp_path / "in" / "bad.mid").write_bytes(b"no music")
+    one, two = (tmp_path / "in" / f"{tune}.mid" for tune in (1, 2))
+    status, said = gargalo_command("reconstruct", run, tmp_path / "in", "-o", tmp_path / "out")
+    assert status == 1, said
+    assert "Skipped bad.mid: is not a MIDI file" in said
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["1.mid", "2.mid"]
+    assert files.read_music(tmp_path / "out" / "2.mid")[0].metres == files.read_music(two)[0].metres
+    for arguments in (
+        ("reconstruct", run, TUNES, "--tune", 3, "-o", "r.wav"),
+        ("sample", run, "-n", 3, "-o", "samples"),
+        ("interpolate", run, one, two, one, two, "--steps", 2, "-o", "grid.mid"),
+        ("vary", run, one, "--similarity", 0.5, "-o", "v.svg"),
+        ("continue", run, two, "--bars", 4, "-o", "c.mid"),
+        ("embed", run, tmp_path / "out", "-o", "z.csv"),
+    ):
+        status, said = gargalo_command(*arguments[:-1], tmp_path / arguments[-1])
+        assert status == 0, said
+        assert (tmp_path / arguments[-1]).exists()
+    assert sorted(p.name for p in (tmp_path / "samples").iterdir()) == [f"sample-{n}.mid" for n in (1, 2, 3)]
+    names = [line.partition(",z")[0] for line in (tmp_path / "z.csv").read_text().splitlines()]
+    assert any(name.startswith('"2.mid, bar ') for name in names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("traverse", "RUN", "TUNES", "-o", "t.mid"), "--attribute"),
+        (("vary", "RUN", "TUNES", "-o", "TUNES"), "never overwritten"),
+        (("reconstruct", "RUN", "TUNES", "--label", 1, "-o", "x.mid"), "--label"),
+        (("sample", "RUN", "--bars", 4, "-o", "x.npz"), "--bars"),
+        (("reconstruct", "RUN", "TUNES", "TUNES", "-o", "x.mid"), "one song"),
+        (("continue", "RUN", "TUNES", "-o", "x.mp3"), "must end with"),
+        (("vary", "RUN", "TUNES", "--tune", 21, "-o", "x.mid"), "between 1 and 20"),
+    ],
+)
+def test_mistakes_with_songs_are_one_message(run, tmp_path, gargalo_command, arguments, says):
+    names = {"RUN": run, "TUNES": TUNES}
+    out = names.get(arguments[-1], tmp_path / arguments[-1])
+    status, said = gargalo_command(*(names.get(a, a) for a in arguments[:-1]), out)
+    assert (status, said.count("\n")) == (2, 1), said
+    assert says in said
+    assert not list(tmp_path.iterdir())
