@@ -12,7 +12,7 @@ from benchmarks.grams import NGrams, overlap
 
 import gargalo
 from gargalo import cli
-from gargalo.data import music_form
+from gargalo.data import music_form, open_like, open_source
 from gargalo.data.music import attributes, files, pieces
 from gargalo.data.music.analysis import in_key, key_number, key_of
 from gargalo.data.music.song import Key, Metre, Song, Tempo, Track, sorted_notes
@@ -327,3 +327,11 @@ def test_mistakes_with_songs_are_one_message(run, tmp_path, gargalo_command, arg
     assert (status, said.count("\n")) == (2, 1), said
     assert says in said
     assert not list(tmp_path.iterdir())
+
+
+def test_files_are_cut_in_the_steps_that_a_model_has_learned(model, tmp_path):
+    gargalo.convert(TUNES, tmp_path / "2.mid", tune=2)
+    for unit in (16, 8):
+        found = open_like(str(tmp_path / "2.mid"), model.spec, f"melodies:path=gone,unit={unit}")
+        wanted = open_source(f"melodies:path={tmp_path / '2.mid'},unit={unit}")
+        assert torch.equal(found.values, wanted.values)

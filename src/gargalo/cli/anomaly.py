@@ -38,7 +38,7 @@ def score(
 
     allowed = share(false_alarms)
     model = gargalo.load(run)
-    source = open_like(data, model.spec)
+    source = open_like(data, model.spec, model.config["data"])
     index = source.indices(split)  # type: ignore[arg-type]
     names = [source.names[i] if source.names else str(i) for i in index.tolist()]
     parts = [(rows, source.gather(rows)) for rows in index.split(SCORED_AT_ONCE)]

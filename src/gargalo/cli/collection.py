@@ -37,7 +37,7 @@ def project(
     if split not in ("train", "validation", "test", "all"):
         raise ValueError(f"split={split!r} must be one of all, train, validation, test.")
     model = gargalo.load(run)
-    source = open_inputs(data, model.spec)
+    source = open_inputs(data, model)
     index = source.indices(split)[:limit]  # type: ignore[arg-type]
     part = source.gather(index)
     options: dict[str, Any] = {"by": by, "labels": part.condition, "perplexity": perplexity, "seed": seed}
@@ -89,7 +89,7 @@ def neighbors(
     from gargalo.data import open_like
 
     model, (names, wanted) = gargalo.load(run), read_examples(run, images)
-    source = open_like(data, model.spec)
+    source = open_like(data, model.spec, model.config["data"])
     collection = source.gather(source.indices("all"))
     known = {"labels": each(labels, len(wanted)), "seen_labels": collection.condition}
     rows, distances = gargalo.neighbors(model, wanted, collection.target, count=count, **known)
@@ -119,7 +119,7 @@ def duplicates(
     from gargalo.data import open_like
 
     model = gargalo.load(run)
-    source = open_like(data, model.spec)
+    source = open_like(data, model.spec, model.config["data"])
     part = source.gather(source.indices("all"))
     groups = gargalo.duplicates(model, part.target, labels=part.condition, threshold=threshold)
     if as_json:

@@ -29,7 +29,7 @@ def read_examples(run: Path, paths: list[Path]) -> tuple[list[str], Any]:
             "Use gargalo denoise or gargalo inpaint, which tell it."
         )
     if spec.kind != "image":
-        parts = [_rows(path, spec) for path in paths]
+        parts = [_rows(path, model) for path in paths]
         return [name for names, _ in parts for name in names], np.concatenate([values for _, values in parts])
     files = [f for p in paths for f in (_pictures_in(p) if p.is_dir() else [p])]
     if not files:
@@ -46,17 +46,18 @@ def read_example(run: Path, path: Path) -> Any:
     return values[0]
 
 
-def open_inputs(data: str, spec: Any) -> Any:
-    """The data that ``data`` names, as the encoder of a model with this spec takes them."""
+def open_inputs(data: str, model: Any) -> Any:
+    """The data that ``data`` names, as a model's encoder takes them."""
     from dataclasses import replace
 
     from gargalo.data import open_like
 
-    return open_like(data, replace(spec, shape=spec.input_shape))
+    spec = model.spec
+    return open_like(data, replace(spec, shape=spec.input_shape), model.config["data"])
 
 
-def _rows(path: Path, spec: Any) -> tuple[list[str], Any]:
-    source = open_inputs(str(path), spec)
+def _rows(path: Path, model: Any) -> tuple[list[str], Any]:
+    source = open_inputs(str(path), model)
     names = list(source.names) or [f"{path.stem}-{row}" for row in range(len(source))]
     return names, source.gather(source.indices("all")).target.numpy()
 

@@ -54,7 +54,7 @@ def embed(run: Run, data: Data, out: Out) -> None:
     if out.suffix.lower() not in WRITERS:
         raise ValueError(f"{out} must end with one of {', '.join(WRITERS)}.")
     model = gargalo.load(run)
-    source = open_inputs(data, model.spec)
+    source = open_inputs(data, model)
 
     def codes() -> Iterator[tuple[Any, Any]]:
         for rows in source.indices("all").split(EMBEDDED_AT_ONCE):
@@ -91,10 +91,12 @@ def sample(
     model = gargalo.load(run)
     if songs.plays(model, out):
         songs.only_others("songs", label=label)
-        songs.sample(model, out, n, bars=bars, temperature=temperature, tempo=tempo or 120.0, key=key, seed=seed)
+        tempo = 120.0 if tempo is None else tempo
+        songs.sample(model, out, n, bars=bars, temperature=temperature, tempo=tempo, key=key, seed=seed)
         return
     songs.only_songs(bars=bars, tempo=tempo, key=key)
-    write_together(gargalo.sample(model, n or 64, temperature=temperature, label=label, seed=seed), out, 8)
+    count = 64 if n is None else n
+    write_together(gargalo.sample(model, count, temperature=temperature, label=label, seed=seed), out, 8)
 
 
 @app.command()
@@ -180,7 +182,7 @@ def traverse(
     example = read_example(run, image)
     way = None
     if having is not None and lacking is not None:
-        sources = [open_like(name, model.spec) for name in (having, lacking)]
+        sources = [open_like(name, model.spec, model.config["data"]) for name in (having, lacking)]
         ends = [source.gather(source.indices("all")) for source in sources]
         known = {"having_labels": ends[0].condition, "lacking_labels": ends[1].condition}
         way = gargalo.direction(model, ends[0].target, ends[1].target, **known)

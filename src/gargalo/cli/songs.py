@@ -90,7 +90,7 @@ def _refuse(reason: str, options: dict[str, Any]) -> None:
 def read(path: Path, tune: int | None) -> Any:
     import gargalo
 
-    return gargalo.read_song(path, tune=tune or 1)
+    return gargalo.read_song(path, tune=1 if tune is None else tune)
 
 
 def reconstruct(model: Any, paths: list[Path], out: Path, tune: int | None, force: bool) -> None:
@@ -109,7 +109,7 @@ def sample(model: Any, out: Path, n: int | None, **options: Any) -> None:
     """A folder of songs, or one of all of them."""
     import gargalo
 
-    count = n or (1 if options["bars"] else 8)
+    count = n if n is not None else 8 if options["bars"] is None else 1
     write_all(gargalo.sample_songs(model, count, **options, together=bool(out.suffix)), out, "sample")
 
 

@@ -121,16 +121,17 @@ def folder_reader(spec: DataSpec) -> str:
     return "patches" if spec.fit == "cut" else "folder"
 
 
-def open_like(text: str, spec: DataSpec) -> Source:
+def open_like(text: str, spec: DataSpec, trained_on: str = "") -> Source:
     """The data that ``text`` names, or one picture file, with pictures brought to the shape that a model was trained
-    on, and arrays read as what it was trained on. DataError where the data are of another kind, or of another length.
+    on, and arrays read as what it was trained on. Files of music are cut in steps as those of ``trained_on``, the
+    model's data, were. DataError where the data are of another kind, or of another length.
     """
     place = Path(text).expanduser()
     if spec.kind == "image" and place.is_file() and place.suffix.lower() in folder.SUFFIXES:
         pictures = fit_image(read_image(place), spec.shape, spec.fit)[None]
         return arrays.picture_source(text, pictures)
     if spec.kind == "sequence" and music.files_of_music(text):
-        return music.like(text, spec)
+        return music.like(text, spec, music_form(trained_on, spec).unit)
     folders = place.is_dir() or place.suffix.lower() == ".zip"
     if spec.kind == "image" and place.exists() and folders and spec.shape[1] == spec.shape[2]:
         channels, size, _ = spec.shape

@@ -58,7 +58,7 @@ def evaluate(
     """
     if samples < 1 or (limit is not None and limit < 1):
         raise ValueError(f"samples={samples} and limit={limit} must be at least 1.")
-    source = open_like(data or model.config["data"], model.spec)
+    source = open_like(data or model.config["data"], model.spec, model.config["data"])
     result = measure(model, source, split, samples=samples, limit=limit, seed=seed)
     if probe:
         result["probe"] = features.probe(model, source, split, limit=limit or MAX_ROWS, seed=seed)
@@ -77,7 +77,7 @@ def compare(models: Sequence[TrainedModel], data: Sequence[str], *, split: Part 
 
 
 def _pair(model: TrainedModel, name: str, split: Part) -> dict[str, Any]:
-    source = open_like(name, model.spec)
+    source = open_like(name, model.spec, model.config["data"])
     found = measure(model, source, split, samples=1, limit=COMPARED, seed=0)
     pca = found["baselines"]["pca"]
     row = {"run": str(model.path), "data": name, "n": found["n"]}

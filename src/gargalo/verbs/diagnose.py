@@ -68,7 +68,7 @@ def _critic(now: float, best: float) -> Finding:
 
 
 def _pixels(model: TrainedModel, name: str) -> list[Finding]:
-    source = open_like(name, model.spec)
+    source = open_like(name, model.spec, model.config["data"])
     complaint = noise.complaint(model.objective, source, model.corruption)
     found = [] if complaint is None else [Finding("warning", *complaint.split("; "))]
     rows = source.gather(source.indices("validation")[:LIMIT]).target

@@ -111,13 +111,13 @@ def grooves(*, path: str, bars: int = 2, steps: int = 16, unit: int = 16, metres
     return _source("grooves", path, form, spec, groove_cut)
 
 
-def like(path: str, spec: DataSpec) -> Source:
+def like(path: str, spec: DataSpec, unit: int = 16) -> Source:
     """Windows as long as those that a model was trained on, melodies or drums. DataError where it takes neither."""
     if spec.vocabulary == VOCABULARY and len(spec.shape) == 1:
-        return melodies(path=path, bars=1, steps=spec.shape[0])
+        return melodies(path=path, bars=1, steps=spec.shape[0], unit=unit)
     for width, opened in ((len(DRUMS), drums), (3 * len(DRUMS), grooves)):
         if spec.shape[1:] == (width,):
-            return opened(path=path, bars=1, steps=spec.shape[0])
+            return opened(path=path, bars=1, steps=spec.shape[0], unit=unit)
     raise DataError(f"{path} is music; this model was trained on sequences of shape {spec.shape}.")
 
 
