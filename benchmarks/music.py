@@ -25,6 +25,7 @@ import gargalo
 from benchmarks.grams import NGrams, overlap
 from benchmarks.results import Row, write
 from gargalo.data import music_form, open_source, selected
+from gargalo.data.music.analysis import scale_of
 from gargalo.data.music.attributes import ATTRIBUTES
 from gargalo.data.music.files import read_music, write_midi
 from gargalo.data.music.song import LENGTH, PITCH, START, VELOCITY, Key, Metre, Song, Tempo, Track, sorted_notes
@@ -33,7 +34,7 @@ from gargalo.data.music.vocabulary import FIRST, melody_notes
 from gargalo.data.music.windows import melody_track
 from gargalo.verbs import following
 from gargalo.verbs.sliders import sliders
-from gargalo.verbs.songs import line, played
+from gargalo.verbs.songs import line, next_windows, played
 
 FOLDER = Path("runs/benchmarks/music")
 SAMPLES, PAIRS, STEPS, SLID = 1_000, 200, 9, 100
@@ -206,7 +207,9 @@ def going_on(bench: Bench) -> list[Row]:
     runs = [r for r in songs_in_windows(selected(text)[1]["path"], names, model.spec.shape, form) if len(r) > 1]
     first, then = (np.concatenate([run[side] for run in runs])[:SAMPLES] for side in (slice(0, -1), slice(1, None)))
     step, rng = following.following(model), np.random.default_rng(0)
-    made = played(model, step.draw(gargalo.embed(model, first), rng))
+    notes = [melody_notes(window) for window in first]
+    scales = [scale_of(np.stack([n[:, 0], n[:, 1] - n[:, 0], n[:, 2], n[:, 2]], 1)) for n in notes]
+    _, made = next_windows(model, step, gargalo.embed(model, first), scales, rng)
     chance = gargalo.sample(model, len(first)).astype(np.uint8)
 
     def alike(windows: Windows) -> float:

@@ -204,16 +204,10 @@ def test_what_follows_is_found_where_it_is_known():
     found = following.fit_pairs(x, y)
     np.testing.assert_allclose(found["weight"].numpy(), 0.9 * turn, atol=0.05)
 
-    class Prior:
-        def sample(self, n, temperature=1.0):
-            return torch.randn(n, 4)
-
-    net = type("Net", (), {"prior": Prior()})
-    step = following.Following(type("Model", (), {"net": net}), *(found[k].numpy() for k in found))
-    start = rng.normal(size=(200, 4)).astype(np.float32)
-    drawn = step.draw(start, rng)
-    gaps = [np.linalg.norm(drawn - wanted, axis=1).mean() for wanted in (0.9 * start @ turn, rng.permutation(start))]
-    assert gaps[0] < 0.5 * gaps[1]
+    step = following.Following(*(found[key].numpy() for key in ("mean", "weight", "spread")))
+    drawn = step.draw(x, rng)
+    assert (drawn - 0.9 * x @ turn).std() == pytest.approx(0.1, rel=0.2)
+    assert (step.draw(x, rng, 0.0) - 0.9 * x @ turn).std() < 0.03
 
 
 def test_attributes_by_hand():

@@ -21,7 +21,7 @@ from gargalo import checkpoint
 from gargalo.checkpoint import TrainedModel
 from gargalo.data import open_source
 from gargalo.data.music import pieces
-from gargalo.data.music.analysis import key_number, key_of
+from gargalo.data.music.analysis import scale_of
 from gargalo.data.music.attributes import ATTRIBUTES, in_key, table
 from gargalo.data.music.song import Song
 from gargalo.data.music.vocabulary import FIRST, Tokens
@@ -186,8 +186,7 @@ def traverse_song(
     apart = taken(model, song, force)
     if apart.windows.ndim != 2:
         raise ValueError(f"{attribute} is of melodies; this model plays drums.")
-    root, minor = key_number(key_of(song.tracks[apart.track].notes))
-    found, codes = sliders(model, (root + 3 * minor) % KEYS), embed(model, apart.windows)
+    found, codes = sliders(model, scale_of(song.tracks[apart.track].notes)), embed(model, apart.windows)
     amounts = [float(span)] if steps == 1 else np.linspace(-span, span, steps).round(9).tolist()
     plays = np.any(apart.windows >= FIRST, axis=1)[:, None]  # silence stays silent
     return [

@@ -17,19 +17,21 @@ import torch
 from gargalo.checkpoint import TrainedModel
 from gargalo.data import music_form
 from gargalo.data.music import pieces
-from gargalo.data.music.analysis import in_key
+from gargalo.data.music.analysis import in_key, scale_of
+from gargalo.data.music.attributes import in_key as inside
 from gargalo.data.music.pieces import Pieces
 from gargalo.data.music.song import Metre, Song
 from gargalo.data.music.sources import Form
-from gargalo.data.music.vocabulary import FIRST
+from gargalo.data.music.vocabulary import FIRST, melody_notes
 from gargalo.errors import check_range
 from gargalo.evaluation.music import is_music
 from gargalo.training import seeded
-from gargalo.verbs.following import following
+from gargalo.verbs.following import Following, following
 from gargalo.verbs.latent import decode, embed, reconstruct
 
 Windows = npt.NDArray[np.uint8]
 MAX_BARS, MAX_SONGS = 4096, 1024
+TRIES = 8  # draws of a next window, of which the one most in the key is taken
 MIDDLE = 256  # draws from the prior whose mean is the middle of all codes
 TEMPOS = 10.0, 1000.0  # quarters a minute
 
@@ -88,24 +90,24 @@ def sample_songs(
     if temperature < 0 or not TEMPOS[0] <= tempo <= TEMPOS[1]:
         raise ValueError(f"temperature={temperature} must be at least 0 and tempo={tempo} from 10 to 1000.")
     with seeded(seed), torch.no_grad():
-        codes = [model.net.prior.sample(n, temperature).flatten(1).numpy()]  # type: ignore[operator]
+        code = model.net.prior.sample(n, temperature).flatten(1).numpy()  # type: ignore[operator]
+    parts = [played(model, code)]
     if length > whole:
-        step = following(model)
-        rng = np.random.default_rng(seed)
-        while len(codes) * whole < length:
-            codes.append(step.draw(codes[-1], rng, temperature))
-    found = np.stack([played(model, part) for part in codes], 1)  # [n, windows, *shape]
-    found = found.reshape(n, -1, *found.shape[3:])[:, :length]
+        step, rng, scales = following(model), np.random.default_rng(seed), [_scale(window) for window in parts[0]]
+        while len(parts) * whole < length:
+            code, window = next_windows(model, step, code, scales, rng, temperature)
+            parts.append(window)
+    found = np.concatenate(parts, 1)[:, :length]
     if key is not None and found.ndim > 2:
         raise ValueError(f"key={key!r}: drums have none. Leave it out.")
     if key is not None:
         found = np.stack([in_key(row, key) for row in found])
     made = pieces.apart(found) if found.ndim == 2 else found
     microseconds = round(60_000_000 / tempo)
-    parts = [made] if together else list(made[:, None])
+    rows = [made] if together else list(made[:, None])
     return [
         pieces.new_song(part, metre_of(form), form.unit, name=f"sample {number}", microseconds=microseconds)
-        for number, part in enumerate(parts, 1)
+        for number, part in enumerate(rows, 1)
     ]
 
 
@@ -188,20 +190,54 @@ def continue_song(
 ) -> Song:
     """A song and ``bars`` more bars of its melody, or drum part, after its last.
 
-    Each new window is drawn given the code of the one before, as windows follow one another in the training data; see
-    `gargalo.verbs.following`. Other parts end where they ended.
+    Each new window is drawn given the code of the one before, as windows follow one another in the training data, see
+    `gargalo.verbs.following`; of some draws the one most in the song's key is taken. Other parts end where they ended.
     """
     check_range("bars", bars, 1, MAX_BARS)
     apart = taken(model, song, force)
     last = len(apart.windows) - 1
     advance, (_, width) = pieces.advance(apart, last), pieces.bar_at(apart, last)
     step, rng = following(model), np.random.default_rng(seed)
+    own = apart.song.tracks[apart.track]
+    scales = [0 if own.drums else scale_of(own.notes)]
     code = embed(model, pieces.ending(apart))
     made: list[Windows] = []
     for _ in range(-(-bars * width // advance)):
-        code = step.draw(code, rng, temperature)
-        made.append(played(model, code)[0, :advance])
+        code, window = next_windows(model, step, code, scales, rng, temperature)
+        made.append(window[0, :advance])
     return pieces.continued(apart, np.concatenate(made)[: bars * width])
+
+
+def next_windows(
+    model: TrainedModel,
+    step: Following,
+    codes: npt.NDArray[np.floating],
+    scales: Sequence[int],
+    rng: np.random.Generator,
+    temperature: float = 1.0,
+) -> tuple[npt.NDArray[np.floating], Windows]:
+    """Codes that follow ``[N, D]``, and their windows: of `TRIES` draws each that with most notes in a scale, one of N.
+
+    Of drum parts the first draw.
+    """
+    n, shape = len(codes), model.spec.shape
+    if len(shape) > 1:
+        drawn = step.draw(codes, rng, temperature)
+        return drawn, played(model, drawn)
+    drawn = step.draw(np.repeat(codes, TRIES, 0), rng, temperature)
+    found = played(model, drawn)
+    share = np.concatenate([inside(part, scale) for part, scale in zip(np.split(found, n), scales, strict=True)])
+    share[~np.any(found >= FIRST, axis=1)] = 0  # silence is in every key
+    best = share.reshape(n, TRIES).argmax(1) + TRIES * np.arange(n)
+    return drawn[best], found[best]
+
+
+def _scale(window: Windows) -> int:
+    """That of a melody; 0 of drums, and where nothing sounds."""
+    notes = melody_notes(window) if window.ndim == 1 else np.zeros((0, 3), np.int64)
+    return (
+        scale_of(np.stack([notes[:, 0], notes[:, 1] - notes[:, 0], notes[:, 2], notes[:, 2]], 1)) if len(notes) else 0
+    )
 
 
 def like_first(apart: Pieces, first: int, found: Windows, together: bool) -> list[Song]:

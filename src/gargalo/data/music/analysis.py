@@ -73,6 +73,12 @@ def key_of(notes: npt.NDArray[np.int64]) -> str:
     return max(fits, key=lambda name: fits[name])
 
 
+def scale_of(notes: npt.NDArray[np.int64]) -> int:
+    """The pitch class on which the major scale with the tones of the notes' key begins."""
+    root, minor = key_number(key_of(notes))
+    return (root + 3 * minor) % 12
+
+
 def in_key(tokens: Tokens, key: str) -> Tokens:
     """A melody ``[T]`` transposed, up or down by as little as makes it suit ``key`` best; octaves stay on the piano.
 
