@@ -168,8 +168,12 @@ def heat(net: LatentModel, known: Normality, batch: Batch) -> Tensor:
 
 
 def _whitening(centered: Tensor) -> Tensor:
-    values, vectors = torch.linalg.eigh(centered.T @ centered / len(centered))
-    return vectors / (values.clamp(min=0) + SMALLEST_VARIANCE * values.mean() + TINY).sqrt()
+    """``[F, F]``, so that squares of rows times it sum to their Mahalanobis distance. By a triangle: eigenvectors are
+    not always found where many features never change."""
+    covariance = centered.T @ centered / len(centered)
+    covariance.diagonal().add_(SMALLEST_VARIANCE * covariance.diagonal().mean() + TINY)
+    triangle = torch.linalg.cholesky(covariance)
+    return torch.linalg.solve_triangular(triangle, torch.eye(len(triangle), device=triangle.device), upper=False).T.contiguous()
 
 
 def _features(model: TrainedModel, batch: Batch) -> Tensor:
