@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gargalo.pages import report
     from gargalo.spec import DataSpec
     from gargalo.verbs.about import available, compare, doctor, evaluate, show
+    from gargalo.verbs.beats import humanize, tap2drum
     from gargalo.verbs.collection import Copies, duplicates, neighbors
     from gargalo.verbs.diagnose import Finding, diagnose
     from gargalo.verbs.latent import decode, embed, interpolate, project, reconstruct, sample
@@ -58,6 +59,7 @@ __all__ = [
     "evaluate",
     "fit_prior",
     "heat_map",
+    "humanize",
     "inpaint",
     "inspect",
     "interpolate",
@@ -76,6 +78,7 @@ __all__ = [
     "score",
     "shipped",
     "show",
+    "tap2drum",
     "train",
     "traverse",
     "traverse_song",
@@ -92,6 +95,7 @@ _HOMES = {
     "gargalo.pages": ("report",),
     "gargalo.spec": ("DataSpec",),
     "gargalo.verbs.about": ("available", "compare", "doctor", "evaluate", "show"),
+    "gargalo.verbs.beats": ("humanize", "tap2drum"),
     "gargalo.verbs.collection": ("Copies", "duplicates", "neighbors"),
     "gargalo.verbs.diagnose": ("Finding", "diagnose"),
     "gargalo.verbs.latent": ("decode", "embed", "interpolate", "project", "reconstruct", "sample"),

@@ -191,6 +191,50 @@ class AutoregressiveBernoulli:
         return x
 
 
+@dataclass(frozen=True)
+class Strokes:
+    """Hits, and of each how loud and how early or late it is, from ``x`` ``[N, T, 3 D]``: bits, velocities, timings.
+
+    Where there is no hit nothing else is asked, so that the density is one of hits and of what comes with them.
+    """
+
+    logits: Tensor  # [N, T, D]
+    amounts: Tensor  # [N, T, 2 D], velocities and timings if there were a hit
+    log_scale: Tensor  # [2 D]
+
+    @property
+    def mode(self) -> Tensor:
+        return self.played((self.logits > 0).float())
+
+    def played(self, bits: Tensor) -> Tensor:
+        """Hits ``[N, T, D]`` that are known, with the likeliest velocities and timings: ``[N, T, 3 D]``."""
+        return torch.cat([bits, bits.repeat(1, 1, 2) * self.amounts.float()], 2)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        bits, amounts = x.float().split([self.logits.shape[2], self.amounts.shape[2]], 2)
+        error = (amounts - self.amounts.float()).abs() * (-self.log_scale).exp()
+        played = distributions.sum_event(bits.repeat(1, 1, 2) * (error + self.log_scale + math.log(2)))
+        return distributions.Bernoulli(self.logits).log_prob(bits) - played
+
+    def sample(self) -> Tensor:
+        bits = distributions.Bernoulli(self.logits).sample()
+        drawn = distributions.Laplace(self.amounts, self.log_scale).sample()
+        return torch.cat([bits, bits.repeat(1, 1, 2) * drawn], 2)
+
+
+class Groove(nn.Module):
+    channels = 1
+
+    def __init__(self, drums: int) -> None:
+        super().__init__()
+        self.drums = drums
+        self.log_scale = nn.Parameter(torch.full((2 * drums,), -2.0))
+
+    def forward(self, h: Tensor) -> Likelihood:
+        logits, amounts = h.split([self.drums, 2 * self.drums], 2)
+        return Strokes(logits, amounts, self.log_scale.clamp(min=-5.0))  # no finer than the bytes they are kept in
+
+
 def _expect_amounts(name: str, spec: DataSpec) -> None:
     if spec.is_tokens:
         raise ValueError(f"{name} explains amounts; these data are tokens, which categorical explains.")
@@ -262,6 +306,14 @@ def ssim(spec: DataSpec, *, weight: float = 100.0, absolute: float = 0.16, scale
             f"ssim: weight={weight} must be above 0, absolute={absolute} lie in [0, 1), scales={scales} in [1, 5]."
         )
     return Structural(weight, absolute, scales)
+
+
+@likelihood
+def groove(spec: DataSpec) -> nn.Module:
+    """Drum hits as bits, and where there is one, its velocity and timing as double exponentials: of ``grooves``."""
+    if spec.kind != "sequence" or spec.is_tokens or spec.shape[1] % 3:
+        raise ValueError(f"groove explains bits, velocities and timings, (T, 3 D); this data has shape {spec.shape}.")
+    return Groove(spec.shape[1] // 3)
 
 
 @likelihood

@@ -62,6 +62,11 @@ def _played(table: dict[str, Any]) -> list[str]:
     lines = [f"{'right':12}" + "".join(f"{name:>10}" for name in FIGURES)]
     for key, name in names.items():
         lines.append(f"{name:12}" + "".join(f"{table[key][figure]:>10.4f}" for figure in FIGURES))
+    if "played" in table:
+        lines += [f"{'off by':12}{'velocity':>10}{'steps':>10}"]
+        for key, name in {"model": "this model", "straight": "straight"}.items():
+            row = table["played"][key]
+            lines.append(f"{name:12}{row['velocity']:>10.2f}{row['timing']:>10.4f}")
     return lines if table["kl_bits"] is None else [*lines, f"KL to N(0, I): {table['kl_bits']:.4g} bits"]
 
 

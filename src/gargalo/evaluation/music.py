@@ -1,4 +1,6 @@
-"""Figures of melodies and drum parts: what is right by step, note and window, beside what copies and silence score."""
+"""Figures of melodies and drum parts: what is right by step, note and window, beside what copies and silence score;
+and how near to the drummer hits are played.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,7 @@ from gargalo.data.batches import Feed, derive
 from gargalo.data.music.vocabulary import DRUMS, FIRST, HOLD, VOCABULARY
 from gargalo.distributions import DiagonalGaussian
 from gargalo.functional import standard_normal_kl
+from gargalo.likelihoods import Strokes
 from gargalo.spec import DataSpec
 from gargalo.training import seeded
 
@@ -23,7 +26,12 @@ COMPARED, AT_ONCE = 1_000, 1 << 22  # rows for which copies are looked for, and 
 def is_music(spec: DataSpec) -> bool:
     """Whether examples are melodies or drum parts, as those of the sources of music."""
     melody = spec.is_tokens and spec.vocabulary == VOCABULARY
-    return melody or (spec.is_bits and spec.shape[1:] == (len(DRUMS),))
+    return melody or is_groove(spec) or (spec.is_bits and spec.shape[1:] == (len(DRUMS),))
+
+
+def is_groove(spec: DataSpec) -> bool:
+    """Whether examples are drum parts with velocities and timings."""
+    return spec.likelihood == "groove" and spec.shape[1:] == (3 * len(DRUMS),)
 
 
 @torch.no_grad()
@@ -33,6 +41,7 @@ def figures(
     """Rows of `score`: ``greedy`` of the likeliest ``outputs``, ``sampled`` of draws from posterior and likelihood,
     ``still`` of the answer that nothing new begins, ``copied`` of the most similar row of ``train``; and ``kl_bits``,
     what a code tells beyond N(0, I), None where a code is a point."""
+    symbols = len(DRUMS) if is_groove(model.spec) else None  # a groove is right where its hits are
     drawn: list[Tensor] = []
     kls: list[Tensor] = []
     with seeded(derive(seed, "music")):
@@ -41,13 +50,39 @@ def figures(
             drawn.append(model.net.draw(posterior.draw()[0], batch.condition))
             if isinstance(posterior, DiagonalGaussian):
                 kls.append(standard_normal_kl(posterior).sum(1))
-    found = {
-        "greedy": score(outputs.round().long(), targets),
-        "sampled": score(torch.cat(drawn).long(), targets),
-        "still": score(torch.full_like(targets, HOLD).long(), targets),
-        "copied": score(nearest(targets[:COMPARED], train), targets[:COMPARED]),
+    given, found, seen = (x if symbols is None else x[..., :symbols] for x in (targets, outputs, train))
+    rows = {
+        "greedy": score(found.round().long(), given),
+        "sampled": score(torch.cat(drawn)[..., :symbols].long(), given),
+        "still": score(torch.full_like(given, HOLD).long(), given),
+        "copied": score(nearest(given[:COMPARED], seen), given[:COMPARED]),
     }
-    return found | {"kl_bits": float(torch.cat(kls).mean()) / math.log(2) if kls else None}
+    played = {"played": feel(model, feed, model.spec.scaled(train))} if symbols else {}
+    return rows | {"kl_bits": float(torch.cat(kls).mean()) / math.log(2) if kls else None} | played
+
+
+def feel(model: TrainedModel, feed: Feed, train: Tensor) -> dict[str, dict[str, float]]:
+    """How far, on average over the hits of a ``feed`` of grooves, velocities and ``timing``, in steps, are from the
+    drummer's: those that the model gives to hits that are known, and ``straight`` ones: on the grid, and as loud as the
+    same drum in ``train``, model values ``[N, T, 27]``, on average."""
+    width = len(DRUMS)
+    bits, loud = train[..., :width].flatten(0, 1), train[..., width : 2 * width].flatten(0, 1)
+    steady = (loud * bits).sum(0) / bits.sum(0).clamp(min=1)
+    errors: list[Tensor] = []
+    for batch in feed.in_order():
+        hits = batch.target[..., :width]
+        likelihood = model.net.decode(model.net.encode(batch.input, batch.condition).mode, batch.condition)
+        assert isinstance(likelihood, Strokes)
+        straight = torch.cat([hits, hits * steady, torch.zeros_like(hits)], 2)
+        both = torch.stack([likelihood.played(hits), straight])
+        errors.append((both - batch.target).abs().unflatten(3, (3, width)).sum((1, 2, 4)).double())
+        errors[-1][:, 0] = hits.sum()
+    total = torch.stack(errors).sum(0)
+    names = "model", "straight"
+    return {
+        name: {"velocity": 127 * float(row[1] / row[0]), "timing": float(row[2] / row[0])}
+        for name, row in zip(names, total, strict=True)
+    }
 
 
 def score(found: Tensor, wanted: Tensor) -> dict[str, float]:

@@ -43,6 +43,8 @@ def model_values(model: TrainedModel, data: Any, *, corrupted: bool = False) -> 
         _check_symbols(values, spec.vocabulary or 2)
     if values.is_floating_point() and not bool(values.isfinite().all()):
         raise ValueError("The data holds values that are not finite.")
+    if spec.kind == "sequence" and shape[1:] != spec.shape[1:]:
+        return values.float()  # of other channels than the scales are for: as the corruption leaves them
     return spec.scaled(values)
 
 

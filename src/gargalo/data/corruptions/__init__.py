@@ -10,11 +10,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gargalo.data.corruptions import compression, holes, noise, optics
+from gargalo.data.corruptions import beats, compression, holes, noise, optics
 from gargalo.registry import corruption
 from gargalo.spec import DataSpec
 
-__all__ = ["compression", "corrupted_shape", "holes", "noise", "optics"]  # imported so that their names register
+__all__ = ["beats", "compression", "corrupted_shape", "holes", "noise", "optics"]  # imported so that their names register
 
 
 @corruption

@@ -72,7 +72,7 @@ def melody_pieces(song: Song, length: int, unit: int = 16, force: bool = False) 
     song = moved(song, late)
     check_grid(song, song.tracks[number], unit, force)
     tokens, lines = windows.song_melody(song, unit)
-    starts = _following(lines, len(tokens), length)
+    starts = following(lines, len(tokens), length)
     behind = _silence(np.zeros((1, length), np.uint8))
     found = windows.cut(np.append(tokens, behind), starts, length)
     return Pieces(song, number, late, unit, starts, len(tokens), found)
@@ -82,7 +82,7 @@ def drum_pieces(song: Song, length: int, unit: int = 16) -> Pieces:
     """The drum part in windows of ``length`` steps. DataError where there is none."""
     number = windows.drum_track(song)
     part, lines = windows.song_drums(song, unit)
-    starts = _following(lines, len(part.bits), length)
+    starts = following(lines, len(part.bits), length)
     padded = np.concatenate([part.bits, np.zeros((length, part.bits.shape[1]), np.uint8)])
     return Pieces(song, number, 0, unit, starts, len(part.bits), padded[starts[:, None] + np.arange(length)])
 
@@ -92,7 +92,7 @@ def with_melody(pieces: Pieces, found: Tokens) -> Song:
     own = pieces.song.tracks[pieces.track].notes
     places = quantized(pieces.song, pieces.song.tracks[pieces.track], pieces.unit)
     rows = skyline_rows(places)
-    now = melody_notes(_joined(pieces, found))
+    now = melody_notes(joined(pieces, found))
     starts, ends = (to_ticks(pieces.song, now[:, column], pieces.unit) for column in (0, 1))
     made = np.stack([starts, ends - starts, now[:, 2], _velocities_at(own[rows], starts)], 1)
     before = {
@@ -112,7 +112,7 @@ def with_drums(pieces: Pieces, found: npt.NDArray[np.uint8]) -> Song:
     own = pieces.song.tracks[pieces.track].notes
     steps = np.rint(to_steps(pieces.song, own[:, START], pieces.unit)).astype(np.int64)
     kinds = drum_class(own[:, PITCH])
-    bits = _joined(pieces, found)
+    bits = joined(pieces, found)
     kept = (kinds < 0) | (bits[steps, kinds] > 0)
     missing = bits.copy()
     missing[steps[kinds >= 0], kinds[kinds >= 0]] = 0
@@ -186,7 +186,7 @@ def ending(pieces: Pieces) -> npt.NDArray[np.uint8]:
     """The window ``[1, ...]`` after which the next would begin where the song ends; of a short song, all of it."""
     length = pieces.windows.shape[1]
     start = max(0, pieces.length - advance(pieces, len(pieces.starts) - 1))
-    whole = np.concatenate([_joined(pieces, pieces.windows), _silence(pieces.windows)])
+    whole = np.concatenate([joined(pieces, pieces.windows), _silence(pieces.windows)])
     if whole.ndim == 1:
         return windows.cut(whole, np.array([start]), length)
     return whole[None, start : start + length]
@@ -200,7 +200,7 @@ def _silence(found: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return silent
 
 
-def _following(lines: npt.NDArray[np.int64], total: int, length: int) -> npt.NDArray[np.int64]:
+def following(lines: npt.NDArray[np.int64], total: int, length: int) -> npt.NDArray[np.int64]:
     """Starts of windows that leave nothing out: each at the last bar line that the one before still reaches."""
     starts = [0]
     while starts[-1] + length < total:
@@ -209,10 +209,10 @@ def _following(lines: npt.NDArray[np.int64], total: int, length: int) -> npt.NDA
     return np.array(starts)
 
 
-def _joined(pieces: Pieces, found: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Windows, each up to the start of the next, as one. ValueError for another number or shape of them."""
-    if found.shape != pieces.windows.shape:
-        raise ValueError(f"Got windows of shape {found.shape}; {pieces.windows.shape} were taken from the song.")
+def joined(pieces: Pieces, found: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Windows, each up to the start of the next, as one. ValueError for another number or length of them."""
+    if found.shape[:2] != pieces.windows.shape[:2]:
+        raise ValueError(f"Got windows of shape {found.shape}; {pieces.windows.shape[:2]} were taken from the song.")
     ends = np.append(pieces.starts[1:], pieces.length)
     return np.concatenate(
         [window[: end - start] for window, start, end in zip(found, pieces.starts, ends, strict=True)]

@@ -104,7 +104,7 @@ def grooves(*, path: str, bars: int = 2, steps: int = 16, unit: int = 16, metres
     """
     form, width = form_of(bars, steps, unit, metres, force=True), len(DRUMS)
     spec = DataSpec(
-        "sequence", (form.length, 3 * width), likelihood="gaussian",
+        "sequence", (form.length, 3 * width), likelihood="groove",
         offset=(0.0,) * 2 * width + (TIMING_ZERO,) * width,
         scale=(1.0,) * width + (127.0,) * width + (TIMING_STEP,) * width,
     )  # fmt: skip
