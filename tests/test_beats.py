@@ -9,9 +9,9 @@ import torch
 
 import gargalo
 from gargalo.data import open_source
-from gargalo.data.music import files, grooves
+from gargalo.data.music import files, grooves, pieces
 from gargalo.data.music.song import PITCH, START, VELOCITY, Metre, Song, Tempo, Track, sorted_notes
-from gargalo.data.music.vocabulary import DRUM_PITCHES, DRUMS, drum_part, part_of
+from gargalo.data.music.vocabulary import DRUM_PITCHES, DRUMS, drum_part, part_of, played
 from gargalo.likelihoods import Strokes
 from gargalo.registry import corruption
 from gargalo.verbs import beats
@@ -114,7 +114,9 @@ def test_humanize_gives_hits_the_feel_of_the_drummers(humanizer):
     straight[:, START] = np.rint(straight[:, START] / 120) * 120
     straight[:, VELOCITY] = 90
     extra = np.array([[120, 30, 80, 55]])  # a triangle, which is none of the nine
-    given = replace(song, tracks=(song.tracks[0], replace(drums, notes=sorted_notes(np.concatenate([straight, extra])))))
+    given = replace(
+        song, tracks=(song.tracks[0], replace(drums, notes=sorted_notes(np.concatenate([straight, extra]))))
+    )
     out = gargalo.humanize(humanizer, given)
     assert (out.tempos, out.metres, out.division) == (song.tempos, song.metres, song.division)
     assert np.array_equal(out.tracks[0].notes, song.tracks[0].notes)
@@ -137,8 +139,8 @@ def test_hits_that_double_another_keep_their_distance(folder):
     song = drummer(np.random.default_rng(1), bars=2)
     flam = np.array([[480 - 15, 30, 38, 40]])
     drums = replace(song.tracks[1], notes=sorted_notes(np.concatenate([song.tracks[1].notes, flam])))
-    pieces = grooves.groove_pieces(replace(song, tracks=(drums,)), 32)
-    out = grooves.with_feel(pieces, pieces.windows).tracks[0].notes
+    cut = pieces.drum_pieces(replace(song, tracks=(drums,)), 32, width=3 * WIDTH)
+    out = grooves.with_feel(cut, cut.windows).tracks[0].notes
     assert np.abs(out[:, START] - drums.notes[:, START]).max() <= 1  # of 120: timings are kept in 254ths of a step
     assert out[:, [1, 2]].tolist() == drums.notes[:, [1, 2]].tolist()
 
@@ -173,9 +175,9 @@ def test_a_part_becomes_a_song_and_is_read_back():
     rng = np.random.default_rng(3)
     steps, pitches = np.sort(rng.uniform(0, 32, 40)), np.array(DRUM_PITCHES)[rng.integers(0, 9, 40)]
     part = drum_part(steps, pitches, rng.integers(1, 128, 40), 32)
-    song = grooves.drum_song(part, 96.0)
+    song = pieces.new_song(played(part)[None], Metre(0, 4, 4), microseconds=625_000)
     assert round(song.tempos[0].quarters_a_minute) == 96
-    back = part_of(np.concatenate(list(grooves.groove_pieces(song, 16).windows))[:32])
+    back = part_of(np.concatenate(list(pieces.drum_pieces(song, 16, width=3 * WIDTH).windows))[:32])
     assert np.array_equal(back.bits, part.bits)
     assert np.array_equal(back.velocity, part.velocity)
     first = part.timing[0].clip(min=0)  # nothing is before the song

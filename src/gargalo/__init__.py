@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gargalo._version import __version__
 
 if TYPE_CHECKING:
-    from gargalo.checkpoint import TrainedModel, load
+    from gargalo.checkpoint import TrainedModel
     from gargalo.data.music.song import Song
     from gargalo.errors import CheckpointError, DataError, GargaloError, OutOfDomainWarning
     from gargalo.estimator import Autoencoder
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from gargalo.verbs.songs import continue_song, interpolate_songs, reconstruct_song, sample_songs, vary_song
     from gargalo.verbs.train import resume, train
     from gargalo.verbs.traverse import direction, traverse
-    from gargalo.weights import shipped
+    from gargalo.weights import load, shipped
 
 __all__ = [
     "Autoencoder",
@@ -88,7 +88,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "gargalo.checkpoint": ("TrainedModel", "load"),
+    "gargalo.checkpoint": ("TrainedModel",),
     "gargalo.data.music.song": ("Song",),
     "gargalo.errors": ("CheckpointError", "DataError", "GargaloError", "OutOfDomainWarning"),
     "gargalo.estimator": ("Autoencoder",),
@@ -113,7 +113,7 @@ _HOMES = {
     ),
     "gargalo.verbs.train": ("resume", "train"),
     "gargalo.verbs.traverse": ("direction", "traverse"),
-    "gargalo.weights": ("shipped",),
+    "gargalo.weights": ("load", "shipped"),
 }
 
 

@@ -1,6 +1,7 @@
-"""Weights that come with the package, made by ``make weights``: a safetensors file each, with its config inside.
+"""Weights that come with the package, made by ``make weights``.
 
-Their names say what for: denoiser-gray, denoiser-color, upscaler-2 ...
+Those of pictures are a safetensors file each with its config inside: denoiser-gray, denoiser-color, upscaler-2 ...
+Those of drums are small run folders: drums, humanize, tap2drum.
 """
 
 from __future__ import annotations
@@ -21,13 +22,23 @@ METHODS = {"denoise": "denoiser", "upscale": "upscaler", "inpaint": "inpainter"}
 
 def names() -> list[str]:
     """Of all that are there."""
-    return sorted(file.stem for file in FOLDER.glob("*.safetensors"))
+    return sorted([file.stem for file in FOLDER.glob("*.safetensors")] + [run.parent.name for run in _runs()])
 
 
 def name_for(verb: str, channels: int = 3, scale: int = 1) -> str:
     """Of the weights that a verb takes for pictures of 1 or 3 ``channels``, enlarged by ``scale``."""
     kind = str(scale) if verb == "upscale" else "gray" if channels == 1 else "color"
     return f"{METHODS[verb]}-{kind}"
+
+
+def load(path: str | Path, *, device: str = "cpu") -> TrainedModel:
+    """The trained model of a run folder; where there is nothing at ``path``, of the weights that ship by this name.
+
+    Raises CheckpointError where nothing whole is found, or weights and config do not belong together.
+    """
+    if str(path) in names() and not Path(path).exists():
+        return shipped(str(path)).to(device)
+    return checkpoint.load(path, device=device)
 
 
 def shipped(name: str) -> TrainedModel:
@@ -39,7 +50,19 @@ def shipped(name: str) -> TrainedModel:
             f"No weights called {name!r} come with gargalo. {there} Train your own, `gargalo train "
             f"{method if method in METHODS.values() else 'METHOD'} photos/ -o RUN`, and name RUN."
         )
+    if (FOLDER / name).is_dir():
+        return checkpoint.load(FOLDER / name)
     file = FOLDER / f"{name}.safetensors"
     with safe_open(file, "pt") as opened:
         config = json.loads(opened.metadata()["config"])
     return checkpoint.assemble(config, load_file(file))
+
+
+def check_own(model: TrainedModel) -> None:
+    """ValueError for a model whose folder came with the package: nothing is written there."""
+    if model.path is not None and model.path.parent == FOLDER:
+        raise ValueError(f"{model.path.name} came with gargalo and is not changed. Train your own, and name its run.")
+
+
+def _runs() -> list[Path]:
+    return list(FOLDER.glob("*/checkpoints"))

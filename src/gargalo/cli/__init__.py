@@ -12,6 +12,7 @@ from typing import Any
 from gargalo.cli import (
     about,
     anomaly,
+    beats,
     collection,
     latent,
     music,
@@ -22,7 +23,7 @@ from gargalo.cli import (
 from gargalo.cli.app import app
 from gargalo.cli.console import say
 
-__all__ = ["about", "anomaly", "app", "collection", "latent", "main", "music", "photos", "songs", "training"]
+__all__ = ["about", "anomaly", "app", "beats", "collection", "latent", "main", "music", "photos", "songs", "training"]
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=("Autoencoders in one command: raw pictures in, a trained, saved and honestly measured model out."),
 )
-Run = Annotated[Path, typer.Argument(help="A run folder, made by `gargalo train -o`.")]
+Run = Annotated[Path, typer.Argument(help="A run folder, made by `gargalo train -o`, or a name of weights that ship.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="The file to write.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Labels = Annotated[

@@ -173,7 +173,9 @@ def _whitening(centered: Tensor) -> Tensor:
     covariance = centered.T @ centered / len(centered)
     covariance.diagonal().add_(SMALLEST_VARIANCE * covariance.diagonal().mean() + TINY)
     triangle = torch.linalg.cholesky(covariance)
-    return torch.linalg.solve_triangular(triangle, torch.eye(len(triangle), device=triangle.device), upper=False).T.contiguous()
+    return torch.linalg.solve_triangular(
+        triangle, torch.eye(len(triangle), device=triangle.device), upper=False
+    ).T.contiguous()
 
 
 def _features(model: TrainedModel, batch: Batch) -> Tensor:

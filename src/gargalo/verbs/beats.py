@@ -7,16 +7,16 @@ import numpy.typing as npt
 import torch
 
 from gargalo.checkpoint import TrainedModel
-from gargalo.data.music.grooves import groove_pieces, in_bytes, tap_pieces, with_feel, with_kit
+from gargalo.data.music.grooves import WIDTH, in_bytes, tap_pieces, with_feel
+from gargalo.data.music.pieces import drum_pieces, with_groove
 from gargalo.data.music.song import Song
-from gargalo.data.music.vocabulary import DRUMS, TIMING_STEP, TIMING_ZERO
+from gargalo.data.music.vocabulary import TIMING_STEP, TIMING_ZERO
 from gargalo.errors import DataError
 from gargalo.evaluation.music import is_groove
 from gargalo.likelihoods import Strokes
 from gargalo.registry import corruption
 from gargalo.verbs._arrays import as_array, in_batches
 
-WIDTH = len(DRUMS)
 TRAIN = "Train one: gargalo train autoencoder grooves:path=FOLDER --corruption {} -o RUN."
 
 
@@ -27,9 +27,8 @@ def humanize(model: TrainedModel, song: Song, *, unit: int = 16) -> Song:
     ValueError for a model that was not trained with ``straighten``, DataError for a song without drums.
     """
     _check(model, "humanize", "straighten")
-    pieces = groove_pieces(song, model.spec.shape[0], unit)
-    bits = pieces.windows[..., :WIDTH]
-    return with_feel(pieces, in_bytes(played(model, bits)))
+    pieces = drum_pieces(song, model.spec.shape[0], unit)
+    return with_feel(pieces, in_bytes(played(model, pieces.windows)))
 
 
 def tap2drum(model: TrainedModel, song: Song, *, unit: int = 16) -> Song:
@@ -51,7 +50,7 @@ def tap2drum(model: TrainedModel, song: Song, *, unit: int = 16) -> Song:
     found = in_bytes(out)
     if not found[..., :WIDTH].any():
         raise DataError(f"{song.name}: nothing is struck in what the model makes of these taps. Give more of them.")
-    return with_kit(pieces, found)
+    return with_groove(pieces, found)
 
 
 def played(model: TrainedModel, bits: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

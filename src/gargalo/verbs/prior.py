@@ -17,6 +17,7 @@ from gargalo.data.source import Source
 from gargalo.priors import Prior
 from gargalo.registry import prior as priors
 from gargalo.training import seeded
+from gargalo.weights import check_own
 
 MAX_CODES = 50_000
 CHECK_EVERY, EPOCHS = 100, 60
@@ -37,6 +38,7 @@ def fit_prior(
     model itself is changed, and where it lies in a run folder the prior is kept there. Raises ValueError for a prior
     that does not suit the model.
     """
+    check_own(model)
     source = open_like(data or model.config["data"], model.spec)
     fit_to(model, source, source.indices("train"), prior, seed=seed, progress=progress)
     if model.path is not None:

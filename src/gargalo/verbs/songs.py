@@ -19,10 +19,12 @@ from gargalo.data import music_form
 from gargalo.data.music import pieces
 from gargalo.data.music.analysis import in_key, scale_of
 from gargalo.data.music.attributes import in_key as inside
+from gargalo.data.music.grooves import WIDTH, in_bytes
 from gargalo.data.music.pieces import Pieces
 from gargalo.data.music.song import Metre, Song
 from gargalo.data.music.sources import Form
 from gargalo.data.music.vocabulary import FIRST, melody_notes
+from gargalo.data.music.windows import sounding
 from gargalo.errors import check_range
 from gargalo.evaluation.music import is_music
 from gargalo.training import seeded
@@ -54,17 +56,22 @@ def taken(model: TrainedModel, song: Song, force: bool = False) -> Pieces:
 
 def played(model: TrainedModel, codes: npt.NDArray[np.floating]) -> Windows:
     """Windows ``[N, *shape]`` of codes ``[N, latent_dim]``."""
-    return decode(model, codes).astype(np.uint8)
+    return in_windows(decode(model, codes))
+
+
+def in_windows(values: npt.NDArray[np.number]) -> Windows:
+    """What a model gives, as windows have it."""
+    return in_bytes(values) if values.shape[2:] == (3 * WIDTH,) else values.astype(np.uint8)
 
 
 def reconstruct_song(model: TrainedModel, song: Song, *, force: bool = False) -> Song:
     """A whole song through the model: its melody, or drum part, as it comes out; everything else as it was.
 
-    A note that is still there keeps its velocity and exact time. ``force`` takes what is far off the grid.
+    A note that is still there keeps its velocity and exact time, unless these are what the model says. ``force`` takes what is far off the grid.
     DataError where the song has no such part, or was not played to its beat.
     """
     apart = taken(model, song, force)
-    return pieces.with_windows(apart, reconstruct(model, apart.windows).astype(np.uint8))
+    return pieces.with_windows(apart, in_windows(reconstruct(model, apart.windows)))
 
 
 def sample_songs(
@@ -265,5 +272,4 @@ def metre_of(form: Form) -> Metre:
 
 def _first(apart: Pieces) -> int:
     """The first window in which something begins."""
-    begins = apart.windows >= (FIRST if apart.windows.ndim == 2 else 1)
-    return int(begins.reshape(len(begins), -1).any(1).argmax())
+    return int(sounding(apart.windows).argmax())

@@ -14,7 +14,14 @@ from gargalo.data.corruptions import beats, compression, holes, noise, optics
 from gargalo.registry import corruption
 from gargalo.spec import DataSpec
 
-__all__ = ["beats", "compression", "corrupted_shape", "holes", "noise", "optics"]  # imported so that their names register
+__all__ = [
+    "beats",
+    "compression",
+    "corrupted_shape",
+    "holes",
+    "noise",
+    "optics",
+]  # imported so that their names register
 
 
 @corruption

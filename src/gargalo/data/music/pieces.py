@@ -20,10 +20,15 @@ from gargalo.data.music.vocabulary import (
     DRUMS,
     HOLD,
     OFF,
+    TIMING_ZERO,
+    Drums,
     Notes,
     Tokens,
     drum_class,
+    drum_hits,
     melody_notes,
+    part_of,
+    played,
     skyline,
     skyline_rows,
 )
@@ -34,7 +39,8 @@ DIVISION = 480  # ticks a quarter of songs that are made here
 
 @dataclass(frozen=True, eq=False)
 class Pieces:
-    """Windows ``[N, L]`` of a melody, or ``[N, L, 9]`` of drums, and all that is needed to put the song together."""
+    """Windows ``[N, L]`` of a melody, ``[N, L, 9]`` of drums or ``[N, L, 27]`` of a groove, and all that is needed to
+    put the song together."""
 
     song: Song  # with its lateness taken away
     track: int
@@ -46,13 +52,14 @@ class Pieces:
 
 
 def pieces_of(song: Song, shape: tuple[int, ...], unit: int = 16, force: bool = False) -> Pieces:
-    """The melody of a whole song in windows of ``shape`` ``[L]``, or its drum part for ``[L, 9]``; any metre.
+    """The melody of a whole song in windows of ``shape`` ``[L]``, or its drum part for ``[L, 9]``, with how it is played
+    for ``[L, 27]``; any metre.
 
     Each window begins at a bar line; a last one, or a song, that is shorter ends in silence. A warning where the melody
     is loosely on the grid; DataError where it is not, unless ``force``, and where the song has no such part.
     """
-    if shape[1:] == (len(DRUMS),):
-        return drum_pieces(song, shape[0], unit)
+    if len(shape) == 2:
+        return drum_pieces(song, shape[0], unit, shape[1])
     pieces = melody_pieces(song, shape[0], unit, force)
     error = check_grid(pieces.song, pieces.song.tracks[pieces.track], unit, force)
     if error > WARN_ABOVE:
@@ -62,7 +69,9 @@ def pieces_of(song: Song, shape: tuple[int, ...], unit: int = 16, force: bool = 
 
 def with_windows(pieces: Pieces, found: npt.NDArray[np.uint8]) -> Song:
     """The song with what windows like ``pieces.windows`` say in the place of its own melody or drum part."""
-    return with_melody(pieces, found) if found.ndim == 2 else with_drums(pieces, found)
+    if found.ndim == 2:
+        return with_melody(pieces, found)
+    return with_drums(pieces, found) if found.shape[2] == len(DRUMS) else with_groove(pieces, found)
 
 
 def melody_pieces(song: Song, length: int, unit: int = 16, force: bool = False) -> Pieces:
@@ -78,13 +87,19 @@ def melody_pieces(song: Song, length: int, unit: int = 16, force: bool = False) 
     return Pieces(song, number, late, unit, starts, len(tokens), found)
 
 
-def drum_pieces(song: Song, length: int, unit: int = 16) -> Pieces:
-    """The drum part in windows of ``length`` steps. DataError where there is none."""
-    number = windows.drum_track(song)
+def drum_pieces(song: Song, length: int, unit: int = 16, width: int = len(DRUMS)) -> Pieces:
+    """The drum part in windows of ``length`` steps, ``width`` columns of `played`. DataError where there is none."""
     part, lines = windows.song_drums(song, unit)
-    starts = following(lines, len(part.bits), length)
-    padded = np.concatenate([part.bits, np.zeros((length, part.bits.shape[1]), np.uint8)])
-    return Pieces(song, number, 0, unit, starts, len(part.bits), padded[starts[:, None] + np.arange(length)])
+    return cut_columns(song, windows.drum_track(song), played(part)[:, :width], lines, length, unit)
+
+
+def cut_columns(
+    song: Song, track: int, columns: npt.NDArray[np.uint8], lines: windows.Starts, length: int, unit: int
+) -> Pieces:
+    """A track of a song, which is said in ``columns`` ``[T, C]``, in windows of ``length`` steps."""
+    starts = following(lines, len(columns), length)
+    padded = np.concatenate([columns, _silence(np.zeros((1, length, columns.shape[1]), np.uint8))])
+    return Pieces(song, track, 0, unit, starts, len(columns), padded[starts[:, None] + np.arange(length)])
 
 
 def with_melody(pieces: Pieces, found: Tokens) -> Song:
@@ -123,6 +138,20 @@ def with_drums(pieces: Pieces, found: npt.NDArray[np.uint8]) -> Song:
     return _with_notes(pieces, np.concatenate([own[kept], made]))
 
 
+def with_groove(pieces: Pieces, found: npt.NDArray[np.uint8]) -> Song:
+    """The song with the drum part of windows ``[N, L, 27]`` in the place of the track that was cut.
+
+    What is none of the nine drums stays where it was.
+    """
+    track = pieces.song.tracks[pieces.track]
+    notes = _hits(pieces.song, joined(pieces, found), pieces.unit)
+    other = track.notes[drum_class(track.notes[:, PITCH]) < 0] if track.drums else track.notes[:0]
+    tracks = list(pieces.song.tracks)
+    name, notes = track.name if track.drums else "drums", sorted_notes(np.concatenate([notes, other]))
+    tracks[pieces.track] = Track(name, track.program, True, notes)
+    return replace(pieces.song, tracks=tuple(tracks))
+
+
 def apart(found: Tokens) -> Tokens:
     """Windows ``[N, L]`` of melodies that do not go on with the last note of the one before."""
     found = found.copy()
@@ -139,29 +168,29 @@ def new_song(
     program: int = 0,
     microseconds: int = MICROSECONDS,
 ) -> Song:
-    """A song of one track that plays windows ``[N, L]`` of a melody, or ``[N, L, 9]`` of drums, after one another."""
+    """A song of one track that plays windows ``[N, L]`` of a melody, or ``[N, L, 9 or 27]`` of drums, one by one."""
     whole = found.reshape(-1, *found.shape[2:])
+    song = Song(name, DIVISION, (), (Tempo(0, microseconds),), (metre,))
     if found.ndim == 2:
         starts, ends, pitches = melody_notes(whole).T
+        begin = to_ticks(song, starts, unit)
+        loud = np.full(len(starts), DEFAULT_VELOCITY)
+        notes = sorted_notes(np.stack([begin, to_ticks(song, ends, unit) - begin, pitches, loud], 1))
     else:
-        starts, kinds = np.nonzero(whole)
-        pitches, ends = np.array(DRUM_PITCHES)[kinds], starts + 0.5
-    song = Song(name, DIVISION, (), (Tempo(0, microseconds),), (metre,))
-    begin = to_ticks(song, starts, unit)
-    loud = np.full(len(starts), DEFAULT_VELOCITY)
-    notes = sorted_notes(np.stack([begin, to_ticks(song, ends, unit) - begin, pitches, loud], 1))
+        notes = _hits(song, whole, unit)
     track = Track("melody" if found.ndim == 2 else "drums", program, found.ndim == 3, notes)
     return replace(song, tracks=(track,))
 
 
 def continued(pieces: Pieces, more: npt.NDArray[np.uint8]) -> Song:
-    """The song, and after its last bar what steps ``[T]`` of a melody, or ``[T, 9]`` of drums, say."""
+    """The song, and after its last bar what steps ``[T]`` of a melody, or ``[T, 9 or 27]`` of drums, say."""
     own = pieces.song.tracks[pieces.track]
     extra = new_song(more[None], Metre(0, 4, 4), pieces.unit).tracks[0].notes
     scale = np.array([pieces.song.division / DIVISION] * 2 + [1, 1])
     extra = np.rint(extra * scale).astype(np.int64)
     extra[:, START] += to_ticks(pieces.song, np.array([pieces.length]), pieces.unit)
-    extra[:, VELOCITY] = _velocities_at(own.notes, extra[:, START])
+    if more.shape[1:] != (3 * len(DRUMS),):  # which say for themselves how loud they are
+        extra[:, VELOCITY] = _velocities_at(own.notes, extra[:, START])
     return _with_notes(pieces, np.concatenate([own.notes, extra]))
 
 
@@ -197,7 +226,19 @@ def _silence(found: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     silent = np.zeros_like(found[0])
     if silent.ndim == 1:
         silent[0] = OFF
+    elif silent.shape[1] != len(DRUMS):  # a groove's timings, or that of taps
+        silent[:, -(len(DRUMS) if silent.shape[1] > len(DRUMS) else 1) :] = TIMING_ZERO
     return silent
+
+
+def _hits(song: Song, columns: npt.NDArray[np.uint8], unit: int) -> Notes:
+    """Notes of drums ``[T, 9 or 27]``, half a step long: a drum rings as it likes."""
+    bits = columns[:, : len(DRUMS)]
+    loud = Drums(bits, bits * np.uint8(DEFAULT_VELOCITY), np.zeros(bits.shape, np.float32))
+    hits = drum_hits(loud if bits.shape == columns.shape else part_of(columns))
+    begin = to_ticks(song, hits[:, 0], unit).clip(min=0)
+    short = np.full(len(hits), song.division * 2 // unit)
+    return sorted_notes(np.stack([begin, short, hits[:, 1], hits[:, 2]], 1).astype(np.int64))
 
 
 def following(lines: npt.NDArray[np.int64], total: int, length: int) -> npt.NDArray[np.int64]:

@@ -23,7 +23,7 @@ from gargalo.data.music.files import SUFFIXES, read_music
 from gargalo.data.music.grid import WARN_ABOVE, check_grid, lateness, moved, steps_a_bar
 from gargalo.data.music.pieces import pieces_of
 from gargalo.data.music.song import Song
-from gargalo.data.music.vocabulary import DRUMS, FIRST, TIMING_STEP, TIMING_ZERO, VOCABULARY, played
+from gargalo.data.music.vocabulary import DRUMS, TIMING_STEP, TIMING_ZERO, VOCABULARY, played
 from gargalo.data.source import Skipped, Source
 from gargalo.errors import DataError, check_range
 from gargalo.registry import source
@@ -164,8 +164,8 @@ def songs_in_windows(
                     continue
                 apart = pieces_of(song, shape, form.unit, True)
                 found = apart.windows[apart.starts + shape[0] <= apart.length]
-                begins = (found >= (FIRST if found.ndim == 2 else 1)).reshape(len(found), -1).any(1)
-                yield from (run for run in np.split(found, np.flatnonzero(~begins)) if len(run))
+                silent = ~windows.sounding(found)
+                yield from (run for run in np.split(found, np.flatnonzero(silent)) if len(run))
 
 
 def _starts(song: Song, lines: windows.Starts, length: int, form: Form) -> windows.Starts:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from gargalo.data.music.grid import bar_starts, quantized, steps_a_bar, to_steps
 from gargalo.data.music.song import PITCH, START, VELOCITY, Song, Track
 from gargalo.data.music.vocabulary import (
+    DRUMS,
     FIRST,
     HOLD,
     OFF,
@@ -106,8 +107,9 @@ def cut(tokens: Tokens, starts: Starts, length: int) -> Tokens:
 
 
 def sounding(windows: Tokens) -> npt.NDArray[np.bool_]:
-    """Whether a note begins in each of them."""
-    return np.any(windows >= FIRST, axis=1)
+    """Whether a note begins in each of ``[N, L]`` tokens, or a hit in each of ``[N, L, 9 or 27]`` drum windows."""
+    begins = windows >= FIRST if windows.ndim == 2 else windows[..., : len(DRUMS)] > 0
+    return begins.reshape(len(begins), -1).any(1)
 
 
 def grams(tokens: Tokens, size: int = GRAM) -> npt.NDArray[np.uint64]:

@@ -1,0 +1,145 @@
+"""Drums on the Groove MIDI Dataset: trains the weights that ship, ``--ship``, or measures: ``make bench-music``.
+
+Figures are of rows, and songs, that the data set's own list keeps from training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import gargalo
+from benchmarks.results import Row, write
+from gargalo import checkpoint
+from gargalo.data import open_source
+from gargalo.data.music import sources, windows
+from gargalo.data.music.grooves import in_bytes
+from gargalo.data.music.pieces import drum_pieces, joined
+from gargalo.data.music.vocabulary import part_of
+from gargalo.verbs import beats
+from gargalo.verbs.following import following
+
+LARGEST = 2_000_000  # bytes of a run that ships
+OUT = Path("src/gargalo/assets/weights")
+CREDIT = """
+Learned from the Groove MIDI Dataset by Jon Gillick, Adam Roberts, Jesse Engel, Douglas Eck and David Bamman
+("Learning to Groove with Inverse Sequence Transformations", ICML 2019), which Google LLC published under CC BY 4.0
+(https://creativecommons.org/licenses/by/4.0/): https://magenta.tensorflow.org/datasets/groove. Its recordings were cut
+into windows of two bars; nothing else was changed. What its list keeps for validation and test was not learned.
+"""
+
+
+class Recipe(NamedTuple):
+    method: str
+    seconds: int
+    options: dict[str, Any]
+    prior: str = ""
+
+    def command(self, name: str) -> str:
+        options = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in self.options.items())
+        fit = f"\n    gargalo fit-prior {name} {self.prior}" * bool(self.prior)
+        return f"    gargalo train {self.method} {DATA} {options} --time {self.seconds}s --seed 0 -o {name}{fit}\n"
+
+
+DATA = "grooves:path=groove"
+SMALL: dict[str, Any] = {"network": "mixer:size=small", "latent_dim": 64, "batch_size": 128}
+RECIPES = {
+    "drums": Recipe("music", 480, {"preset": "generate", "bits": 100.0} | SMALL, "maf:width=128,length=3"),
+    "humanize": Recipe("autoencoder", 240, {"corruption": "straighten"} | SMALL),
+    "tap2drum": Recipe("autoencoder", 240, {"corruption": "taps"} | SMALL),
+}
+
+
+def train(name: str, groove: Path, runs: Path) -> None:
+    recipe = RECIPES[name]
+    data = f"grooves:path={groove}"
+    gargalo.train(recipe.method, data, runs / name, time=recipe.seconds, seed=0, **recipe.options)
+    if recipe.prior:
+        gargalo.fit_prior(gargalo.load(runs / name), recipe.prior)
+
+
+def ship(name: str, groove: Path, runs: Path) -> None:
+    """A run folder with the weights, the prior, and what is known of how bars follow one another, and no more."""
+    recipe, model, out = RECIPES[name], gargalo.load(runs / name), OUT / name
+    steps = following(model) if recipe.prior else None
+    if not recipe.prior:
+        model.config.pop("prior", None)
+    shutil.rmtree(out, ignore_errors=True)
+    model.config["data"] = DATA
+    checkpoint.save_model(out, model)
+    if steps is not None:
+        kept = checkpoint.kept(runs / name, "following.safetensors", gargalo.load(runs / name).config)
+        assert kept is not None
+        checkpoint.keep(out, "following.safetensors", kept.tensors, checkpoint.read(out)[0])
+    text = f"# {name}\n\nMade by `make weights-drums`:\n\n{recipe.command(name)}{CREDIT}"
+    (out / "README.md").write_text(text)
+    size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
+    print(name, f"{size:,} bytes, {model.config['progress']}")
+    if size > LARGEST:
+        raise SystemExit(f"{out} has {size:,} bytes, more than {LARGEST:,}.")
+
+
+def timing(groove: Path) -> dict[str, float]:
+    """Of all hits in the songs that are not learned from, the mean distance to the drummer's in milliseconds, and of 127: what
+    `humanize` makes of the straightened song, and the straightened song itself, as loud as the song's mean."""
+    model = gargalo.shipped("humanize")
+    found: list[np.ndarray] = []
+    with ExitStack() as stack:
+        source = open_source(f"grooves:path={groove}")
+        wanted = {source.names[row].rpartition(", bar ")[0] for row in source.indices("test")}
+        for item in sources.music_items(str(groove), stack):
+            for _, song in sources.songs_of(item, []) if item.name in wanted else ():
+                drummer = windows.song_drums(song)[0]
+                pieces = drum_pieces(song, model.spec.shape[0])
+                made = part_of(joined(pieces, in_bytes(beats.played(model, pieces.windows))))
+                hits = drummer.bits > 0
+                step = 15_000 / song.tempos[0].quarters_a_minute
+                loud = drummer.velocity[hits].astype(float)
+                found.append(np.stack([
+                    step * np.abs(made.timing - drummer.timing)[hits], step * np.abs(drummer.timing[hits]),
+                    np.abs(made.velocity[hits] - loud), np.abs(loud.mean() - loud),
+                ], 1))  # fmt: skip
+    means = np.concatenate(found).mean(0)
+    names = "timing", "straight timing", "velocity", "straight velocity"
+    return dict(zip(names, map(float, means), strict=True)) | {"songs": len(found)}
+
+
+def measure(groove: Path, runs: Path) -> None:
+    run = runs / "drums-bits"
+    if not checkpoint.started(run):
+        gargalo.train("music", f"drums:path={groove}", run, time=360, network="mixer:size=small", batch_size=128, seed=0)
+    rows: list[Row] = []
+    for split in ("validation", "test"):
+        found = gargalo.evaluate(gargalo.load(run), split=split, samples=1)["music"]
+        for key, figure in (("greedy", "steps"), ("sampled", "steps"), ("greedy", "notes"), ("greedy", "windows")):
+            what = f"drums, {split}, {key}: {'hit F1' if figure == 'notes' else figure} against the nearest copy"
+            rows.append(Row(f"{split}-{key}-{figure}", what, found[key][figure], found["copied"][figure], "share"))
+    found = timing(groove)
+    what = f"humanize, {found['songs']} test songs: distance to the drummer against straight"
+    rows.append(Row("humanize", what, found["timing"], found["straight timing"], "ms"))
+    rows.append(Row("velocity", f"{what}, loudness", found["velocity"], found["straight velocity"], "of 127"))
+    print(write("beats", rows))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("groove", type=Path, help="the folder or .zip of the data set")
+    parser.add_argument("--runs", type=Path, default=Path("runs/beats"), help="where the runs are kept")
+    parser.add_argument("--ship", choices=list(RECIPES), nargs="*", help="make these weights, all unless named")
+    given = parser.parse_args()
+    if given.ship is None:
+        measure(given.groove, given.runs)
+        return
+    for name in given.ship or RECIPES:
+        if not checkpoint.started(given.runs / name):
+            train(name, given.groove, given.runs)
+        ship(name, given.groove, given.runs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""Weights that ship: found by name, whole, small, and used where a run is."""
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import gargalo
+from gargalo import weights
+from gargalo.cli.app import app
+from gargalo.data.music.files import read_music
+from gargalo.data.music.song import START
+
+LARGEST = 2_000_000  # bytes
+
+
+def command(*arguments):
+    done = CliRunner().invoke(app, [str(a) for a in arguments])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done
+
+
+@pytest.mark.parametrize("name", ["drums", "humanize", "tap2drum"])
+def test_each_is_small_and_says_whose_data_it_has_learned_from(name):
+    assert name in weights.names()
+    folder = weights.FOLDER / name
+    assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < LARGEST
+    card = (folder / "README.md").read_text()
+    assert "CC BY 4.0" in card
+    assert "Gillick" in card
+    assert f"-o {name}" in card
+
+
+def test_a_beat_is_drawn_and_played_without_a_run(tmp_path):
+    beat, played, drums = (tmp_path / f"{name}.mid" for name in ("beat", "played", "drums"))
+    command("sample", "drums", "-n", 1, "--seed", 3, "-o", beat)
+    (song,) = read_music(beat)
+    assert song.tracks[0].drums
+    assert len(song.tracks[0].notes) > 8
+    command("humanize", beat, "-o", played)
+    (found,) = read_music(played)
+    assert len(found.tracks[0].notes) == len(song.tracks[0].notes)
+    assert len(np.unique(found.tracks[0].notes[:, START] % 120)) > 3
+    command("tap2drum", beat, "-o", drums)
+    assert len(read_music(drums)[0].tracks[0].notes) > 4
+
+
+def test_a_path_that_exists_comes_before_a_name_that_ships(digits_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert gargalo.load("drums").path == weights.FOLDER / "drums"
+    (tmp_path / "drums").symlink_to(digits_run)
+    assert gargalo.load("drums").method == "vae"
+    with pytest.raises(gargalo.CheckpointError, match="no run at drum"):
+        gargalo.load("drum")
+
+
+def test_what_ships_is_not_written_to():
+    with pytest.raises(ValueError, match="Train your own"):
+        gargalo.fit_prior(gargalo.shipped("drums"))
