@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format docs bench bench-speed bench-defaults bench-collections bench-methods bench-restoration bench-music weights clean
+.PHONY: demo test lint format docs bench bench-speed bench-defaults bench-collections bench-methods bench-restoration bench-music weights weights-drums clean
 
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -14,6 +14,9 @@ demo: .venv/installed
 	$(BIN)/gargalo train vae digits --latent-dim 8 --time 30s -o runs/demo
 	$(BIN)/gargalo evaluate runs/demo
 	$(BIN)/gargalo report runs/demo
+	$(BIN)/gargalo sample drums --bars 4 -o runs/demo/beat.mid
+	$(BIN)/gargalo convert runs/demo/beat.mid -o runs/demo/beat.wav
+	$(BIN)/gargalo convert runs/demo/beat.mid -o runs/demo/beat.png
 
 test: .venv/installed  # two processes of one thread each: faster than one of two, and threads do not wait for others
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
@@ -42,6 +45,9 @@ docs: .venv/installed
 weights: .venv/installed  # five hours: those that ship, from FLOWERS, a folder of TensorFlow's flower_photos
 	$(BIN)/python -m benchmarks.weights $(FLOWERS)
 
+weights-drums: .venv/installed  # ten minutes: those that ship, from GROOVE, the Groove MIDI Dataset without audio
+	$(BIN)/python -m benchmarks.beats $(GROOVE) --ship
+
 bench-speed: .venv/installed
 	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python -m benchmarks.speed.inference
@@ -66,9 +72,10 @@ bench-restoration: .venv/installed  # more than an hour: classical filters half 
 	$(BIN)/python -m benchmarks.restoration --claim --minutes 10
 	$(BIN)/python docs/generate.py
 
-bench-music: .venv/installed  # an hour and a half: on MUSIC, a folder of nottingham, folk_abc and pop909_first60
+bench-music: .venv/installed  # an hour and a half: on MUSIC, a folder of nottingham, folk_abc, pop909_first60 and groove
 	$(BIN)/python -m benchmarks.music_fuzz
 	$(BIN)/python -m benchmarks.music --folder $(MUSIC)
+	$(BIN)/python -m benchmarks.beats $(MUSIC)/groove
 	$(BIN)/python docs/generate.py
 
 bench: .venv/installed

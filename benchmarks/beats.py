@@ -85,8 +85,10 @@ def ship(name: str, groove: Path, runs: Path) -> None:
 
 
 def timing(groove: Path) -> dict[str, float]:
-    """Of all hits in the songs that are not learned from, the mean distance to the drummer's in milliseconds, and of 127: what
-    `humanize` makes of the straightened song, and the straightened song itself, as loud as the song's mean."""
+    """Of all hits in the songs that are not learned from, the mean distance to the drummer's: milliseconds, and of 127.
+
+    Of what `humanize` makes of the straightened song, and of the straightened song itself, as loud as its mean.
+    """
     model = gargalo.shipped("humanize")
     found: list[np.ndarray] = []
     with ExitStack() as stack:
@@ -112,7 +114,9 @@ def timing(groove: Path) -> dict[str, float]:
 def measure(groove: Path, runs: Path) -> None:
     run = runs / "drums-bits"
     if not checkpoint.started(run):
-        gargalo.train("music", f"drums:path={groove}", run, time=360, network="mixer:size=small", batch_size=128, seed=0)
+        gargalo.train(
+            "music", f"drums:path={groove}", run, time=360, network="mixer:size=small", batch_size=128, seed=0
+        )
     rows: list[Row] = []
     for split in ("validation", "test"):
         found = gargalo.evaluate(gargalo.load(run), split=split, samples=1)["music"]

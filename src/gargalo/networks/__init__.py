@@ -4,6 +4,6 @@ The encoder maps ``[N, *spec.input_shape]`` to ``[N, outputs]``; the decoder map
 ``channels`` numbers for each number of ``spec.shape``, so many times as long along its first axis.
 """
 
-from gargalo.networks import convnet, mixer, mlp, recurrent
+from gargalo.networks import convnet, mixer, mlp, phrases, recurrent
 
-__all__ = ["convnet", "mixer", "mlp", "recurrent"]
+__all__ = ["convnet", "mixer", "mlp", "phrases", "recurrent"]

@@ -67,8 +67,8 @@ def in_windows(values: npt.NDArray[np.number]) -> Windows:
 def reconstruct_song(model: TrainedModel, song: Song, *, force: bool = False) -> Song:
     """A whole song through the model: its melody, or drum part, as it comes out; everything else as it was.
 
-    A note that is still there keeps its velocity and exact time, unless these are what the model says. ``force`` takes what is far off the grid.
-    DataError where the song has no such part, or was not played to its beat.
+    A note that is still there keeps its velocity and exact time, unless these are what the model says. ``force`` takes
+    what is far off the grid. DataError where the song has no such part, or was not played to its beat.
     """
     apart = taken(model, song, force)
     return pieces.with_windows(apart, in_windows(reconstruct(model, apart.windows)))

@@ -52,8 +52,8 @@ class Pieces:
 
 
 def pieces_of(song: Song, shape: tuple[int, ...], unit: int = 16, force: bool = False) -> Pieces:
-    """The melody of a whole song in windows of ``shape`` ``[L]``, or its drum part for ``[L, 9]``, with how it is played
-    for ``[L, 27]``; any metre.
+    """The melody of a whole song in windows of ``shape`` ``[L]``, or its drum part: hits for ``[L, 9]``, with how they
+    are played for ``[L, 27]``. In any metre.
 
     Each window begins at a bar line; a last one, or a song, that is shorter ends in silence. A warning where the melody
     is loosely on the grid; DataError where it is not, unless ``force``, and where the song has no such part.

@@ -109,7 +109,7 @@ def cut(tokens: Tokens, starts: Starts, length: int) -> Tokens:
 def sounding(windows: Tokens) -> npt.NDArray[np.bool_]:
     """Whether a note begins in each of ``[N, L]`` tokens, or a hit in each of ``[N, L, 9 or 27]`` drum windows."""
     begins = windows >= FIRST if windows.ndim == 2 else windows[..., : len(DRUMS)] > 0
-    return begins.reshape(len(begins), -1).any(1)
+    return np.any(begins.reshape(len(begins), -1), axis=1)
 
 
 def grams(tokens: Tokens, size: int = GRAM) -> npt.NDArray[np.uint64]:
