@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 import gargalo
 from benchmarks.results import Row, write
@@ -22,7 +23,7 @@ from gargalo.data.music.grooves import in_bytes
 from gargalo.data.music.pieces import drum_pieces, joined
 from gargalo.data.music.vocabulary import part_of
 from gargalo.verbs import beats
-from gargalo.verbs.following import following
+from gargalo.verbs.following import FOLLOWING, following
 
 LARGEST = 2_000_000  # bytes of a run that ships
 OUT = Path("src/gargalo/assets/weights")
@@ -36,52 +37,50 @@ into windows of two bars; nothing else was changed. What its list keeps for vali
 
 class Recipe(NamedTuple):
     method: str
-    seconds: int
     options: dict[str, Any]
-    prior: str = ""
 
     def command(self, name: str) -> str:
         options = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in self.options.items())
-        fit = f"\n    gargalo fit-prior {name} {self.prior}" * bool(self.prior)
-        return f"    gargalo train {self.method} {DATA} {options} --time {self.seconds}s --seed 0 -o {name}{fit}\n"
+        return f"    gargalo train {self.method} {DATA} {options} -o {name}\n"
 
 
 DATA = "grooves:path=groove"
-SMALL: dict[str, Any] = {"network": "mixer:size=small", "latent_dim": 64, "batch_size": 128}
+COMMON: dict[str, Any] = {"latent_dim": 64, "batch_size": 128, "compile": "off", "seed": 0}
+TINY = {"network": "mixer:size=tiny"} | COMMON
 RECIPES = {
-    "drums": Recipe("music", 480, {"preset": "generate", "bits": 100.0} | SMALL, "maf:width=128,length=3"),
-    "humanize": Recipe("autoencoder", 240, {"corruption": "straighten"} | SMALL),
-    "tap2drum": Recipe("autoencoder", 240, {"corruption": "taps"} | SMALL),
+    "drums": Recipe("music", {"preset": "generate", "bits": 100, "network": "mixer:size=small", "epochs": 13} | COMMON),
+    "humanize": Recipe("autoencoder", {"corruption": "straighten", "epochs": 20} | TINY),
+    "tap2drum": Recipe("autoencoder", {"corruption": "taps", "epochs": 10} | TINY),
 }
 
 
-def train(name: str, groove: Path, runs: Path) -> None:
-    recipe = RECIPES[name]
-    data = f"grooves:path={groove}"
-    gargalo.train(recipe.method, data, runs / name, time=recipe.seconds, seed=0, **recipe.options)
-    if recipe.prior:
-        gargalo.fit_prior(gargalo.load(runs / name), recipe.prior)
-
-
-def ship(name: str, groove: Path, runs: Path) -> None:
-    """A run folder with the weights, the prior, and what is known of how bars follow one another, and no more."""
+def ship(name: str, runs: Path) -> None:
+    """A run folder with the weights in half precision, the prior, and what is known of how bars follow one another."""
     recipe, model, out = RECIPES[name], gargalo.load(runs / name), OUT / name
-    steps = following(model) if recipe.prior else None
-    if not recipe.prior:
-        model.config.pop("prior", None)
-    shutil.rmtree(out, ignore_errors=True)
+    steps = following(model) if recipe.method == "music" else None  # which alone is sampled from
+    if steps is None:
+        model = checkpoint.assemble(*_plain(model))
     model.config["data"] = DATA
+    model.net.half()
+    shutil.rmtree(out, ignore_errors=True)
     checkpoint.save_model(out, model)
     if steps is not None:
-        kept = checkpoint.kept(runs / name, "following.safetensors", gargalo.load(runs / name).config)
-        assert kept is not None
-        checkpoint.keep(out, "following.safetensors", kept.tensors, checkpoint.read(out)[0])
-    text = f"# {name}\n\nMade by `make weights-drums`:\n\n{recipe.command(name)}{CREDIT}"
+        tensors = {key: torch.from_numpy(getattr(steps, key)) for key in ("mean", "weight", "precision", "before")}
+        checkpoint.keep(out, FOLLOWING, tensors, checkpoint.read(out)[0])
+    text = f"# {name}\n\nMade by `make weights-drums`, and kept in half precision:\n\n{recipe.command(name)}{CREDIT}"
     (out / "README.md").write_text(text)
-    size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
+    files = [file for file in out.rglob("*") if file.is_file()]
+    for file in files:
+        file.chmod(0o644)  # safetensors writes for the owner alone
+    size = sum(file.stat().st_size for file in files)
     print(name, f"{size:,} bytes, {model.config['progress']}")
     if size > LARGEST:
         raise SystemExit(f"{out} has {size:,} bytes, more than {LARGEST:,}.")
+
+
+def _plain(model: checkpoint.TrainedModel) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Config and weights without the prior that was fitted afterwards."""
+    return {key: value for key, value in model.config.items() if key != "prior"}, checkpoint.own_weights(model)
 
 
 def timing(groove: Path) -> dict[str, float]:
@@ -141,8 +140,9 @@ def main() -> None:
         return
     for name in given.ship or RECIPES:
         if not checkpoint.started(given.runs / name):
-            train(name, given.groove, given.runs)
-        ship(name, given.groove, given.runs)
+            recipe = RECIPES[name]
+            gargalo.train(recipe.method, f"grooves:path={given.groove}", given.runs / name, **recipe.options)
+        ship(name, given.runs)
 
 
 if __name__ == "__main__":

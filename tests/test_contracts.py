@@ -21,7 +21,7 @@ from gargalo.verbs import latent, prior
 SPEC = DataSpec("image", (1, 12, 9), num_classes=3)
 METHODS = sorted(method)
 FOR_SEQUENCES = {"music": {}, "music_classic": {"size": "tiny"}}  # and arguments that make them quick
-FOR_PICTURES = sorted(set(network) - {"mixer", "recurrent"})
+FOR_PICTURES = sorted(set(network) - {"mixer", "phrases", "recurrent"})
 SERIES = DataSpec("sequence", (10, 2), likelihood="gaussian:std=learned", network="mixer:size=tiny", num_classes=3)
 TOKENS = DataSpec("sequence", (10,), vocabulary=6, network="mixer:size=tiny", num_classes=3)
 REFUSES = {  # what a method says of data that it is not for

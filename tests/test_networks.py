@@ -15,7 +15,7 @@ TOKENS = DataSpec("sequence", (12,), vocabulary=7)
 SERIES = DataSpec("sequence", (12, 2))
 
 
-@pytest.mark.parametrize("net", ["mixer", "recurrent", "mlp"])
+@pytest.mark.parametrize("net", ["mixer", "recurrent", "mlp", "phrases:window=4,depth=1"])
 @pytest.mark.parametrize(("spec", "channels"), [(TOKENS, 7), (SERIES, 1), (SERIES, 3)])
 def test_sequences_go_in_and_come_out(net, spec, channels):
     encoder, decoder = network.select(net)(spec, 5, 10, channels)
@@ -25,6 +25,20 @@ def test_sequences_go_in_and_come_out(net, spec, channels):
     assert out.shape == (4, 12 * channels, *spec.shape[1:])
     (encoder(x).sum() + out.sum()).backward()
     assert all(p.grad is not None for p in [*encoder.parameters(), *decoder.parameters()])
+
+
+def test_phrases_code_each_window_by_itself_and_all_together():
+    encoder, decoder = network.select("phrases:window=4,depth=1,size=tiny")(TOKENS, 5, 10, 7)
+    x = torch.randint(0, 7, (3, 12))
+    moved = x[:, [4, 5, 6, 7, 0, 1, 2, 3, 8, 9, 10, 11]]
+    windows = [encoder.inner(rows.unflatten(1, (3, 4)).flatten(0, 1)).unflatten(0, (3, 3)) for rows in (x, moved)]
+    torch.testing.assert_close(windows[0][:, [1, 0, 2]], windows[1])
+    assert not torch.allclose(encoder(x), encoder(moved))
+    inner = decoder.inner(torch.randn(1, 128)).shape
+    assert inner == (1, 4 * 7)
+    for rule, reason in (("phrases:window=5", "no whole number of windows"), ("phrases:window=13", "window=13")):
+        with pytest.raises(ValueError, match=reason):
+            network.select(rule)(TOKENS, 5, 10, 7)
 
 
 def test_a_gru_is_torchs():
@@ -43,7 +57,7 @@ def test_a_block_filters_each_channel_as_a_convolution_does():
     torch.testing.assert_close(block._filtered(x, torch.zeros_like(x)), expected)
 
 
-@pytest.mark.parametrize("net", ["mixer", "recurrent"])
+@pytest.mark.parametrize("net", ["mixer", "phrases", "recurrent"])
 @pytest.mark.parametrize("spec", [DataSpec("image", (1, 8, 8)), DataSpec("vector", (8,))])
 def test_networks_of_sequences_say_what_they_take(net, spec):
     with pytest.raises(ValueError, match=f"{net} takes sequences.* of shape"):

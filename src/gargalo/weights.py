@@ -46,9 +46,10 @@ def shipped(name: str) -> TrainedModel:
     if name not in names():
         there = f"There are: {', '.join(names())}." if names() else "There are none in this installation."
         method = name.partition("-")[0]
+        command = f"{method} photos/" if method in METHODS.values() else "METHOD DATA"
         raise CheckpointError(
-            f"No weights called {name!r} come with gargalo. {there} Train your own, `gargalo train "
-            f"{method if method in METHODS.values() else 'METHOD'} photos/ -o RUN`, and name RUN."
+            f"No weights called {name!r} come with gargalo. {there} Train your own, `gargalo train {command} -o RUN`, "
+            "and name RUN."
         )
     if (FOLDER / name).is_dir():
         return checkpoint.load(FOLDER / name)
