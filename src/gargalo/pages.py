@@ -65,10 +65,11 @@ def _music(model: TrainedModel, split: str) -> list[str]:
     source, form = open_like(model.config["data"], model.spec), songs.form_of(model)
     index = source.indices(split)[:MAPPED]  # type: ignore[arg-type]
     batch = next(Feed(source, index, len(index), model.corruption).in_order())
-    inputs = model.spec.unscaled(batch.input).numpy()
+    as_raw = batch.input.shape == batch.target.shape  # else inputs are given as the corruption leaves them
+    inputs = (model.spec.unscaled(batch.input) if as_raw else batch.input).numpy()
     known = source.gather(index[:SHOWN]).target.numpy()
     known, outputs, drawn = (
-        a.astype(np.uint8) for a in (known, reconstruct(model, inputs[:SHOWN]), sample(model, SHOWN))
+        songs.in_windows(a) for a in (known, reconstruct(model, inputs[:SHOWN]), sample(model, SHOWN))
     )
     rows, over, new = ([window_notes(window) for window in part] for part in (known, outputs, drawn))
 
@@ -99,7 +100,12 @@ def _right(table: dict[str, Any]) -> str:
         for key, name in names.items()
     )
     bits = "" if table["kl_bits"] is None else f"<p>KL to N(0, I): {_number(table['kl_bits'])} bits.</p>"
-    return f"<h2>What is right</h2><table><tr><th></th>{head}</tr>{body}</table>{bits}"
+    played = "".join(
+        f"<tr><td>{name}</td><td>{_number(row['velocity'])}</td><td>{_number(row['timing'])}</td></tr>"
+        for name, row in table.get("played", {}).items()
+    )
+    off = "<tr><th>off by</th><th>velocity</th><th>steps</th></tr>" + played if played else ""
+    return f"<h2>What is right</h2><table><tr><th></th>{head}</tr>{body}</table><table>{off}</table>{bits}"
 
 
 def _sequences(model: TrainedModel, split: str) -> list[str]:

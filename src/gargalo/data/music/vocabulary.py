@@ -75,10 +75,10 @@ def melody_notes(tokens: Tokens) -> npt.NDArray[np.int64]:
 
 
 def window_notes(window: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
-    """As `melody_notes` of tokens ``[T]``; of bits ``[T, 9]`` the hits, a step long, with the number of the drum."""
+    """As `melody_notes` of tokens ``[T]``; of ``[T, 9 or 27]`` the hits, a step long, with the number of the drum."""
     if window.ndim == 1:
         return melody_notes(window)
-    steps, drums = np.nonzero(window)
+    steps, drums = np.nonzero(window[:, : len(DRUMS)])
     return np.stack([steps, steps + 1, drums], 1)
 
 
