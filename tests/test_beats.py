@@ -173,6 +173,8 @@ def test_a_model_of_another_task_is_refused(humanizer, tapper):
         gargalo.tap2drum(humanizer, song)
     with pytest.raises(ValueError, match="--corruption straighten"):
         gargalo.humanize(tapper, song)
+    with pytest.raises(ValueError, match="humanize and tap2drum"):
+        gargalo.reconstruct_song(humanizer, song)
     with pytest.raises(gargalo.DataError, match="no drums"):
         gargalo.humanize(humanizer, replace(song, tracks=song.tracks[:1]))
 

@@ -49,8 +49,16 @@ def form_of(model: TrainedModel) -> Form:
 
 
 def taken(model: TrainedModel, song: Song, force: bool = False) -> Pieces:
-    """A song in the windows that a model takes; see `gargalo.data.music.pieces.pieces_of`."""
+    """A song in the windows that a model takes; see `gargalo.data.music.pieces.pieces_of`.
+
+    ValueError for a model that takes what a corruption leaves of them.
+    """
     form = form_of(model)
+    if model.spec.input_shape != model.spec.shape:
+        raise ValueError(
+            f"{model.path or 'This model'} was trained with corruption={model.corruption!r}: it takes what that leaves "
+            "of a song. That is what humanize and tap2drum are for."
+        )
     return pieces.pieces_of(song, model.spec.shape, form.unit, force or form.force)
 
 
