@@ -50,7 +50,6 @@ TINY = {"network": "mixer:size=tiny"} | COMMON
 RECIPES = {
     "drums": Recipe("music", {"preset": "generate", "bits": 100, "network": "mixer:size=small", "epochs": 13} | COMMON),
     "humanize": Recipe("autoencoder", {"corruption": "straighten", "epochs": 20} | TINY),
-    "tap2drum": Recipe("autoencoder", {"corruption": "taps", "epochs": 10} | TINY),
 }
 
 

@@ -1,7 +1,7 @@
 """Weights that come with the package, made by ``make weights``.
 
 Those of pictures are a safetensors file each with its config inside: denoiser-gray, denoiser-color, upscaler-2 ...
-Those of drums are small run folders: drums, humanize, tap2drum.
+Those of drums are small run folders: drums, humanize.
 """
 
 from __future__ import annotations
