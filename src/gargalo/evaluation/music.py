@@ -20,7 +20,7 @@ from gargalo.spec import DataSpec
 from gargalo.training import seeded
 
 FIGURES = "steps", "precision", "recall", "notes", "windows"
-COMPARED, AT_ONCE = 1_000, 1 << 22  # rows for which copies are looked for, and numbers compared together
+COMPARED, AT_ONCE = 1_000, 1 << 22  # rows for which copies are looked for, and distances found together
 
 
 def is_music(spec: DataSpec) -> bool:
@@ -105,6 +105,8 @@ def score(found: Tensor, wanted: Tensor) -> dict[str, float]:
 
 def nearest(rows: Tensor, known: Tensor) -> Tensor:
     """For each row the known one with the most equal entries: ``[N, *shape]``."""
-    rows, small = (x.to(torch.uint8).flatten(1) for x in (rows, known))
-    best = [(part[:, None] == small).sum(2).argmax(1) for part in rows.split(max(1, AT_ONCE // small.numel()))]
-    return known[torch.cat(best)]
+    rows, small = (x.flatten(1).float() for x in (rows, known))
+    best = torch.empty(len(rows), dtype=torch.long)  # one piece: small ones between large ones are in the way
+    for part in torch.arange(len(rows)).split(max(1, AT_ONCE // len(small))):
+        best[part] = torch.cdist(rows[part], small, p=0).argmin(1)  # how many entries differ
+    return known[best]
