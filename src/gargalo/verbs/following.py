@@ -6,6 +6,7 @@ is drawn so costs less, and shares more tones with what came before, than what t
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ from gargalo.checkpoint import TrainedModel
 from gargalo.data import music_form, open_source, selected
 from gargalo.data.music.sources import songs_in_windows
 from gargalo.errors import DataError
+from gargalo.errors import DataError, OutOfDomainWarning
+from gargalo.training import seeded
 from gargalo.verbs.latent import embed
 
 FOLLOWING = "following.safetensors"  # beside the checkpoints
@@ -54,7 +57,9 @@ def following(model: TrainedModel) -> Following:
 
 def fit(model: TrainedModel) -> dict[str, torch.Tensor]:
     """From codes of windows that follow one another in songs of the training part."""
-    codes = [embed(model, run) for run in _runs(model)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OutOfDomainWarning)  # songs of the training data, a few alike at a time
+        codes = [embed(model, run) for run in _runs(model)]
     first, then = (np.concatenate([part[side] for part in codes]).astype(np.float64) for side in _SIDES)
     return fit_pairs(first, then)
 
