@@ -17,9 +17,7 @@ from gargalo import checkpoint
 from gargalo.checkpoint import TrainedModel
 from gargalo.data import music_form, open_source, selected
 from gargalo.data.music.sources import songs_in_windows
-from gargalo.errors import DataError
 from gargalo.errors import DataError, OutOfDomainWarning
-from gargalo.training import seeded
 from gargalo.verbs.latent import embed
 
 FOLLOWING = "following.safetensors"  # beside the checkpoints
