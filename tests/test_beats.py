@@ -223,3 +223,16 @@ def test_songs_go_through_a_model_of_grooves(folder, tmp_path):
     assert longer.end > song.end + 1920
     row = gargalo.evaluate(model, samples=1)["music"]
     assert row["greedy"]["notes"] > row["still"]["notes"]
+
+
+def test_who_is_given_the_hits_is_judged_by_how_they_are_played(humanizer):
+    found = gargalo.evaluate(humanizer, samples=1)
+    played = found["music"]["played"]
+    assert played["model"]["timing"] < played["straight"]["timing"]
+    assert found["verdict"].startswith("Better than straight playing")
+
+
+def test_weights_are_evaluated_on_data_of_ones_own(folder):
+    with pytest.warns(UserWarning, match="Whether the model knows such data is not said"):
+        found = gargalo.evaluate(gargalo.load("humanize"), f"grooves:path={folder}", samples=1)
+    assert "domain" not in found
