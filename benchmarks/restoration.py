@@ -129,12 +129,17 @@ def classical() -> None:
             write("restoration", rows(f"{name}-s{sigma}", f"{SETS[name]}, sigma {sigma}", who, found))
 
 
+def of_pictures() -> list[str]:
+    """Weights that ship for pictures."""
+    return [name for name in weights.names() if name.partition("-")[0] in weights.METHODS.values()]
+
+
 def measure(name: str) -> None:
     """A model at all that it was trained for; a denoiser that can be told the noise, told and untold."""
-    model = gargalo.shipped(name) if name in weights.names() else gargalo.load(name)
+    model = gargalo.shipped(name) if name in of_pictures() else gargalo.load(name)
     who, (channels, _, side) = Path(name).name, model.spec.shape
     scale = side // model.spec.input_shape[2]
-    seen = {"flowers"} if name in weights.names() else set[str]()  # those were trained on all of them
+    seen = {"flowers"} if name in of_pictures() else set[str]()  # those were trained on all of them
     for data, pictures, times in reductions():
         if times == scale and data not in seen:
             found = enlarged(pictures, scale, lambda x: gargalo.upscale(model, x))
@@ -225,7 +230,7 @@ def main() -> None:
     torch.set_num_threads(1)
     if not given.runs:
         classical()
-    for run in given.runs or weights.names():
+    for run in given.runs or of_pictures():
         measure(run)
 
 

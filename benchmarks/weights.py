@@ -2,7 +2,7 @@
 
 Only pictures whose licence allows it: 250 of TensorFlow's flower photos, CC BY 2.0, whose file names begin with the
 number of the photo at Flickr. Five runs, each as long as ``--time`` says and the same as the `gargalo train` command in
-its card.
+the card that is written beside them, which is of all that are there.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 import gargalo
@@ -40,10 +41,10 @@ RECIPES = {
 }
 
 
-def command(name: str, recipe: Recipe, seconds: int) -> str:
+def command(name: str, recipe: Recipe, seconds: float) -> str:
     return (
         f"gargalo train {recipe.method} flowers:channels={recipe.channels} --corruption {recipe.corruption} "
-        f"--time {seconds}s --seed 0 -o {name}"
+        f"--time {seconds:g}s --seed 0 -o {name}"
     )
 
 
@@ -54,11 +55,16 @@ def ship(model: TrainedModel, file: Path) -> None:
     save_file(tensors, file, metadata={"config": json.dumps(config)})
     if file.stat().st_size > LARGEST:
         raise SystemExit(f"{file} has {file.stat().st_size:,} bytes, more than {LARGEST:,}.")
+    file.chmod(0o644)
 
 
-def card(flowers: Path, seconds: int) -> str:
-    text = "# Weights\n\nMade by `make weights`:\n\n"
-    text += "".join(f"    {command(name, recipe, seconds)}\n" for name, recipe in RECIPES.items())
+def card(flowers: Path, out: Path) -> str:
+    text = "# Weights of pictures\n\nMade by `make weights`; a faster machine takes more steps in the same time:\n\n"
+    for name, recipe in RECIPES.items():
+        if (file := out / f"{name}.safetensors").exists():
+            with safe_open(file, "pt") as opened:
+                config = json.loads(opened.metadata()["config"])
+            text += f"    {command(name, recipe, config['settings']['time'])}  # {config['progress']['step']:,} steps\n"
     numbers = sorted(int(file.name.split("_")[0]) for file in flowers.rglob("*.jpg"))
     return text + f"\n{CREDIT}{', '.join(map(str, numbers))}.\n"
 
@@ -69,7 +75,7 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, default=Path("src/gargalo/assets/weights"))
     parser.add_argument("--runs", type=Path, default=Path("runs/weights"), help="where the runs are kept")
     parser.add_argument("--time", type=int, default=3600, help="seconds for each of the five")
-    parser.add_argument("--only", choices=list(RECIPES), nargs="+", default=list(RECIPES))
+    parser.add_argument("--only", choices=list(RECIPES), nargs="*", default=list(RECIPES), help="none: the card alone")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     for name in given.only:
@@ -84,7 +90,7 @@ def main() -> None:
         )
         ship(model, given.out / f"{name}.safetensors")
         print(name, model.config["progress"]["step"], "steps, validation loss", model.config["progress"]["best_loss"])
-    (given.out / "README.md").write_text(card(given.flowers, given.time))
+    (given.out / "README.md").write_text(card(given.flowers, given.out))
 
 
 if __name__ == "__main__":
