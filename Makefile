@@ -11,12 +11,13 @@ BIN := .venv/bin
 
 demo: .venv/installed
 	rm -rf runs/demo
-	$(BIN)/gargalo train vae digits --latent-dim 8 --time 30s -o runs/demo
+	$(BIN)/gargalo train vae digits --latent-dim 8 --time 20s -o runs/demo
 	$(BIN)/gargalo evaluate runs/demo
 	$(BIN)/gargalo report runs/demo
 	$(BIN)/gargalo sample drums --bars 4 -o runs/demo/beat.mid
 	$(BIN)/gargalo convert runs/demo/beat.mid -o runs/demo/beat.wav
 	$(BIN)/gargalo convert runs/demo/beat.mid -o runs/demo/beat.png
+	$(BIN)/python examples/clean_and_enlarge.py runs/demo/photograph
 
 test: .venv/installed  # two processes of one thread each: faster than one of two, and threads do not wait for others
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
