@@ -26,16 +26,14 @@ def denoiser(
     self_supervised: bool = False,
     consistency: float = 1.0,
 ) -> Made:
-    """Plain convolutions on the folded picture, which predict its noise (Zhang et al. 2017, 2018).
+    """Residual blocks on the folded picture, which predict its noise (Zhang et al. 2017, 2018; Lim et al. 2017).
 
     ``self_supervised`` learns from noisy pictures alone, if their noise is independent from pixel to pixel (Huang et
     al. 2021; ``consistency`` is a weight of theirs).
     """
-    usual = {"tiny": (16, 4), "small": (32, 8), "base": (48, 12), "large": (96, 16)}[size]
-    if size == "base" and spec.shape[0] > 1:
-        usual = 64, 14
-    depth = check_range("depth", usual[1] if depth is None else depth, 2, restorer.MAX_DEPTH)
-    trunk = partial(restorer.Plain, depth=depth - 1, bias=bias)
+    usual = {"tiny": (16, 2), "small": (32, 4), "base": (48, 6), "large": (96, 8)}[size]
+    depth = check_range("depth", usual[1] if depth is None else depth, 1, restorer.MAX_DEPTH)
+    trunk = partial(restorer.Residual, depth=depth, bias=bias)
     model = restorer_model(
         spec,
         trunk,

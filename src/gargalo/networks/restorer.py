@@ -27,26 +27,15 @@ def convolution(inputs: int, outputs: int, *, bias: bool = True) -> nn.Conv2d:
     return layer
 
 
-class Plain(nn.Sequential):
-    """Convolutions and rectifiers, one after another."""
-
-    def __init__(self, inputs: int, width: int, depth: int, bias: bool) -> None:
-        sizes = [inputs] + [width] * depth
-        layers: list[nn.Module] = []
-        for before, after in pairwise(sizes):
-            layers += [convolution(before, after, bias=bias), nn.ReLU(inplace=True)]
-        super().__init__(*layers)
-
-
 class Block(nn.Module):
     """x + f(x), with an f that is small at the start, so that deep trunks begin shallow."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, bias: bool = True) -> None:
         super().__init__()
-        last = convolution(width, width)
+        last = convolution(width, width, bias=bias)
         with torch.no_grad():
             last.weight.mul_(0.1)
-        self.layers = nn.Sequential(convolution(width, width), nn.ReLU(inplace=True), last)
+        self.layers = nn.Sequential(convolution(width, width, bias=bias), nn.ReLU(inplace=True), last)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.layers(x)
@@ -55,8 +44,8 @@ class Block(nn.Module):
 class Residual(nn.Sequential):
     """A convolution and ``depth`` blocks of two (Lim et al. 2017)."""
 
-    def __init__(self, inputs: int, width: int, depth: int) -> None:
-        super().__init__(convolution(inputs, width), *(Block(width) for _ in range(depth)))
+    def __init__(self, inputs: int, width: int, depth: int, bias: bool = True) -> None:
+        super().__init__(convolution(inputs, width, bias=bias), *(Block(width, bias) for _ in range(depth)))
 
 
 class UNet(nn.Module):
