@@ -75,7 +75,9 @@ def test_piece_by_piece_is_as_the_whole(method, corruption, channels):
 
 def test_how_far_a_network_looks_is_what_its_layers_add_up_to():
     denoiser, upscaler = model("denoiser", "noise:std=0.1"), model("upscaler", "downscale:factor=2")
-    assert reach(restore._through(denoiser), 3, 2, 1) == 4 * 2  # four layers on the folded picture
+    assert (
+        reach(restore._through(denoiser), 3, 2, 1) == 6 * 2
+    )  # first and last layers and two blocks of two, on the folded picture
     assert reach(restore._through(upscaler), 3, 1, 2) == 2 + 2 * 2  # first and last layers, two blocks of two
 
 
