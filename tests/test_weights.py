@@ -55,3 +55,9 @@ def test_a_path_that_exists_comes_before_a_name_that_ships(tmp_path, monkeypatch
 def test_what_ships_is_not_written_to():
     with pytest.raises(ValueError, match="Train your own"):
         gargalo.fit_prior(gargalo.shipped("drums"))
+
+
+def test_drums_go_on_from_window_to_window():
+    """What follows a window ships with them: the data that they learned from does not."""
+    (song,) = gargalo.sample_songs(gargalo.load("drums"), 1, bars=4)
+    assert len(song.tracks[0].notes) > 4
