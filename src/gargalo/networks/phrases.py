@@ -22,11 +22,11 @@ class Encoder(nn.Module):
 
     def __init__(self, window: DataSpec, count: int, between: int, outputs: int, width: int, depth: int) -> None:
         super().__init__()
-        self.count, narrow = count, max(1, 2 * width)
+        self.count = count
         self.inner = mixer.Encoder(window, between, width, depth)
         self.enter, self.place = nn.Linear(between, 2 * width), _places(count, 2 * width)
         self.blocks = nn.Sequential(*(Block(count, 2 * width) for _ in range(depth)), nn.LayerNorm(2 * width))
-        self.head = CodeLinear(count * narrow, outputs)
+        self.head = CodeLinear(count * 2 * width, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         codes = self.inner(x.unflatten(1, (self.count, -1)).flatten(0, 1)).unflatten(0, (-1, self.count))
