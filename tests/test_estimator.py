@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.special import expit
 from scipy.stats import multivariate_normal
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
@@ -27,12 +28,12 @@ import gargalo
 from gargalo import Autoencoder, CheckpointError
 from gargalo.checkpoint import TrainedModel
 from gargalo.data import open_source
+from gargalo.fitting import takes
 from gargalo.registry import method as registry
 from gargalo.verbs import prior
 
-OF_PICTURES = {"msssim_vae", "denoiser", "upscaler", "inpainter"}  # alone, as structural similarity is
-OF_SEQUENCES = {"music", "music_classic"}
-METHODS = sorted(set(gargalo.available("methods")) - OF_PICTURES - OF_SEQUENCES)
+EVERY = sorted(gargalo.available("methods"))
+METHODS = [method for method in EVERY if takes("vector", method, None)]
 IRIS, KINDS = load_iris(return_X_y=True)
 PIXELS = (load_digits().images[:120] / 16 * 255).astype(np.uint8)
 DIGITS = load_digits().target[:120]
@@ -53,9 +54,42 @@ def weights(estimator):
     return torch.cat([t.flatten() for t in estimator.model_.net.state_dict().values()])
 
 
-@parametrize_with_checks([tiny(method) for method in METHODS])
+class OfRows(Autoencoder):
+    """Takes tables, as all of scikit-learn's checks are about tables, and makes of a row what a method for pictures or
+    sequences alone takes: a picture of so many numbers and zeros, or as many bits, an even number of them."""
+
+    def _values(self, X, reset=False):
+        rows = super()._values(X, reset)
+        if self.kind == "bits":
+            return np.pad(rows > 0, [(0, 0), (0, rows.shape[1] % 2)])[:, :, None].astype(rows.dtype)
+        return np.pad(expit(rows), [(0, 0), (0, -rows.shape[1] % 64)]).reshape(len(rows), -1, 8)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        return tags
+
+
+def checked(method):
+    """Every method, as it is where it takes tables; corruptions that change the shape have no place in these checks."""
+    if method in METHODS:
+        return tiny(method)
+    small = {"size": "tiny"} if "size" in registry.arguments(method) else {}
+    options = {"corruption": "none", "epochs": 1, "random_state": 0}
+    if takes("image", method, None):
+        return OfRows(method, method_params=small, **options)
+    return OfRows(method, 4, method_params=small, network="mixer:width=8,depth=1", kind="bits", **options)
+
+
+@parametrize_with_checks([checked(method) for method in EVERY])
 def test_estimator_checks(estimator, check):
     check(estimator)
+
+
+def test_tags_say_which_methods_take_no_tables():
+    without = {method for method in EVERY if not tiny(method).__sklearn_tags__().input_tags.two_d_array}
+    assert without == {"msssim_vae", "denoiser", "upscaler", "inpainter", "music", "music_classic"}
+    assert Autoencoder("denoiser", image_shape=(8, 8)).__sklearn_tags__().input_tags.two_d_array
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -422,3 +456,25 @@ def test_series_come_back_as_they_were(axes, tmp_path):
     model.save(tmp_path / "run")
     again = Autoencoder.from_run(tmp_path / "run")
     np.testing.assert_array_equal(again.transform(x), model.transform(x).astype(np.float32))
+
+
+@pytest.mark.parametrize("method", ["vae", "music", "music_classic"])
+@pytest.mark.parametrize(("kind", "high", "shape"), [("bits", 2, (8, 3)), ("bits", 2, (8,)), ("tokens", 5, (8,))])
+def test_sequences_of_symbols(method, kind, high, shape, tmp_path):
+    given = np.random.default_rng(0).integers(0, high, (40, *shape))
+    fitted = tiny(method, latent_dim=3, network="mixer:width=8,depth=1", kind=kind).fit(given)
+    assert fitted.transform(given).shape == (40, 3)
+    for found in (fitted.reconstruct(given), fitted.inverse_transform(fitted.transform(given)), fitted.sample(40)):
+        assert found.shape == given.shape
+        assert found.dtype == given.dtype
+        assert set(np.unique(found)) <= set(range(high))
+    assert fitted.score_samples(given).shape == (40,)
+    assert fitted.partial_fit(given.astype(float)).history_[-1]["epoch"] == 3
+    with pytest.raises(ValueError, match=f"token {high + 2}" if kind == "tokens" else "bits are 0 and 1"):
+        fitted.partial_fit(given + 3)
+    fitted.save(tmp_path / "run")
+    again = Autoencoder.from_run(tmp_path / "run")
+    assert again.kind == kind
+    np.testing.assert_array_equal(again.transform(given), fitted.transform(given).astype(np.float32))
+    with pytest.raises(ValueError, match="whole numbers from 0"):
+        fitted.transform(given + 3)

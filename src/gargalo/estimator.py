@@ -6,7 +6,7 @@ import dataclasses
 import sys
 from math import prod
 from pathlib import Path
-from typing import Any, Literal, Self, cast
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -18,11 +18,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from gargalo import checkpoint
 from gargalo.acceleration import Precision, computing
 from gargalo.checkpoint import TrainedModel
-from gargalo.data.arrays import array_source
+from gargalo.data.arrays import ArrayKind, array_source, kind_of
 from gargalo.data.layout import Array, Layout
 from gargalo.data.source import Source
 from gargalo.errors import CheckpointError
-from gargalo.fitting import Fitting, asks_for_labels, configured
+from gargalo.fitting import Fitting, asks_for_labels, configured, takes
 from gargalo.networks.own import OwnNetwork
 from gargalo.training import Settings, TrainState, seeded
 from gargalo.verbs import latent
@@ -32,6 +32,7 @@ from gargalo.verbs.prior import fit_suggested
 
 FLOATS: Any = np.float64, np.float32  # what is taken as it is; all else becomes the first of them
 PIXELS: Any = *FLOATS, np.uint8
+TAKEN: dict[str, Any] = {"series": FLOATS, "bits": "numeric", "tokens": "numeric"}
 SETTINGS = "epochs", "time", "batch_size", "lr", "precision", "device"
 LEAST = SIZES[-2] + 1  # rows given to a verb, so that it takes its largest batch always: smaller ones round differently
 
@@ -40,8 +41,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     """A transformer from examples to codes, and back.
 
     X holds vectors ``(n, d)``, whose columns are standardized inside, or pictures ``(n, H, W)``, ``(n, C, H, W)`` or
-    ``(n, H, W, C)``, uint8 or floats in [0, 1], or, with ``kind="series"``, series of numbers ``(n, T, C)`` or
-    ``(n, T)``, standardized by channel. What comes back is as what was fitted; pictures have 256 levels.
+    ``(n, H, W, C)``, uint8 or floats in [0, 1], or, as ``kind`` says, sequences: ``"series"`` of numbers ``(n, T, C)``
+    or ``(n, T)``, standardized by channel, ``"bits"`` of the same shapes, or ``"tokens"``, whole numbers ``(n, T)``.
+    What comes back is as what was fitted; pictures have 256 levels.
 
     Methods that are conditional on classes need y in `fit`. Without labels, `transform`, `reconstruct` and the scores
     take for each row the label that explains it best, by `score_samples`.
@@ -56,7 +58,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     likelihood, corruption, augment : selectors, as in `gargalo.train`; with a corruption that changes the size, X holds
         pictures and not rows.
     image_shape : that the rows of a 2-D X are pictures of this shape.
-    kind : ``"series"``, as no array tells by itself that its axes are time and channels; otherwise ``"auto"``.
+    kind : ``"series"``, ``"bits"`` or ``"tokens"``, as no array tells by itself that it holds sequences; or ``"auto"``.
     epochs, time, batch_size, lr, precision, device : as in `gargalo.train`; time in seconds.
     random_state : of all randomness; with a number, two fits on one machine are the same.
     verbose : a line an epoch to stderr.
@@ -73,6 +75,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     history_: list[dict[str, float]]
     classes_: Array
     n_features_in_: int
+    kind: ArrayKind
 
     def __init__(
         self,
@@ -85,7 +88,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         corruption: str = "auto",
         augment: str = "auto",
         image_shape: tuple[int, ...] | None = None,
-        kind: Literal["auto", "series"] = "auto",
+        kind: ArrayKind = "auto",
         epochs: int | None = None,
         time: float | None = None,
         batch_size: int | None = None,
@@ -118,10 +121,6 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """A fitted estimator from a run folder; labels are class numbers, and pictures ``(n, C, H, W)`` uint8."""
         model = checkpoint.load(path)
         spec, settings = model.spec, model.config["settings"]
-        if spec.is_tokens or spec.is_bits:
-            raise ValueError(
-                f"{path} was trained on symbols; this estimator takes tables, pictures and series of numbers."
-            )
         arguments = dict(model.config["arguments"])
         found = cls(
             model.method,
@@ -132,12 +131,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             corruption=model.corruption,
             augment=model.config["augment"],
             image_shape=spec.shape if spec.is_pixels else None,
-            kind="series" if spec.kind == "sequence" else "auto",
+            kind=kind_of(spec),
             random_state=settings["seed"],
             **{key: settings[key] for key in SETTINGS},
         )
-        layout = ("chw", False, np.uint8) if spec.is_pixels else ("d", spec.kind == "vector", np.float32)
-        found.model_, found.history_, found._layout = model, [], Layout(*layout)
+        dtype = np.uint8 if spec.is_pixels or spec.is_bits else np.int64 if spec.is_tokens else np.float32
+        layout = Layout("chw" if spec.is_pixels else "d", spec.kind == "vector", dtype)
+        found.model_, found.history_, found._layout = model, [], layout
         found.n_features_in_, found.classes_ = prod(spec.input_shape), np.arange(spec.num_classes)
         return found
 
@@ -237,15 +237,16 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """X checked as scikit-learn does, in the user's axes."""
         if not reset:
             check_is_fitted(self)
+        kind = self.kind if reset else kind_of(self.model_.spec)
         if (X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim) > 2:
-            series = self.kind == "series" if reset else self.model_.spec.kind == "sequence"
-            values = check_array(X, dtype=FLOATS if series else PIXELS, ensure_2d=False, allow_nd=True, input_name="X")
+            dtype = TAKEN.get(kind, PIXELS)
+            values = check_array(X, dtype=dtype, ensure_2d=False, allow_nd=True, input_name="X")
             if reset:
                 self.n_features_in_ = prod(values.shape[1:])
                 self.__dict__.pop("feature_names_in_", None)
             return values
         pictures = self.image_shape is not None if reset else self._layout.axes != "d"
-        return np.asarray(validate_data(self, X, reset=reset, dtype=PIXELS if pictures else FLOATS))
+        return np.asarray(validate_data(self, X, reset=reset, dtype=PIXELS if pictures else TAKEN.get(kind, FLOATS)))
 
     def _given(self, X: Any, y: Any = None) -> tuple[Array, Array, Array | None]:
         """X checked, and what a verb takes for it: enough rows, and their labels."""
@@ -268,9 +269,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         shape = values.shape[1:] if self.image_shape is None or values.ndim > 2 else tuple(self.image_shape)
         if prod(shape) != prod(values.shape[1:]):
             raise ValueError(f"image_shape={self.image_shape} has {prod(shape)} numbers; X has shape {values.shape}.")
-        if self.kind not in ("auto", "series"):
-            raise ValueError(f"kind={self.kind!r} must be 'auto' or 'series'.")
-        source = array_source(values, shape, self.kind == "series")
+        source = array_source(values, shape, self.kind)
         self._layout = Layout.of(shape, source.spec.shape, values.ndim == 2, values.dtype)
         return self._labelled(source, y, values, classes) if conditional else source
 
@@ -285,7 +284,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         spec, values = self.model_.spec, self._values(X)
         self._layout.enter(values, spec.shape)  # says what is wrong with the shape
         labels = torch.from_numpy(self._class_numbers(y, values)) if self._conditional else None
-        source = array_source(values, self._layout.shape(spec.shape), spec.kind == "sequence")
+        source = array_source(values, self._layout.shape(spec.shape), kind_of(spec))
+        if source.spec.vocabulary > spec.vocabulary > 0:
+            raise ValueError(f"X holds the token {source.spec.vocabulary - 1}; {spec.vocabulary - 1} was the highest.")
         return dataclasses.replace(source, spec=spec, labels=labels)
 
     def _config(self, source: Source) -> dict[str, Any]:
@@ -369,14 +370,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled lies on the CPU, whatever the model was moved to."""
         state = dict(cast(Any, super()).__getstate__())
-        if "model_" in state:
-            state["model_"] = self.model_.to("cpu")
-        return state
+        return state | ({"model_": self.model_.to("cpu")} if "model_" in state else {})
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.target_tags.required = asks_for_labels(self.method, self.method_params)
+        tags.input_tags.two_d_array = self.image_shape is not None or takes("vector", self.method, self.method_params)
         tags.input_tags.three_d_array = True
         return tags
 

@@ -42,6 +42,11 @@ DRIFT = 0.05  # of all steps: from there on they are counted anew
 TRIAL, TURNS = 1.2, 3  # seconds for each contender, in so many turns, as a machine's speed drifts
 PRIMED = 1024  # examples that a fresh model sees, where parts of it start from data
 STEPS, EPOCHS = 12_000, (10, 300)  # of a run whose budget nobody named
+PROBED = {  # the least of each kind, to see what a method makes of it
+    "vector": DataSpec("vector", (2,), num_classes=2),
+    "image": DataSpec("image", (1, 8, 8), num_classes=2),
+    "sequence": DataSpec("sequence", (8, 1), num_classes=2),
+}
 
 
 def configured(
@@ -108,27 +113,39 @@ def _environment(settings: Settings) -> dict[str, Any]:
 
 def asks_for_labels(method: str, arguments: dict[str, Any] | None) -> bool:
     """Whether a method's model is conditional; False for what is no method, which `configured` will say."""
-    found = _probe(str(method), json.dumps(arguments or {}, default=repr, sort_keys=True))
+    found = _any_model(method, arguments)
     return found is not None and found.conditional
 
 
 def suggestions(method: str, arguments: dict[str, Any] | None) -> dict[str, Any]:
     """How a method is trained where nobody says otherwise, as its model suggests: the ``corruption``, ``augment``,
     ``likelihood``, ``batch_size`` and ``lr``, and ``folders``, the source that reads folders of pictures."""
-    found = _probe(method, json.dumps(arguments or {}, default=repr, sort_keys=True))
+    found = _any_model(method, arguments)
     return {} if found is None else found.suggested
 
 
+def takes(kind: str, method: str, arguments: dict[str, Any] | None) -> bool:
+    """Whether a method has a model of a ``kind`` of data, of `PROBED`."""
+    return _probe(str(method), _key(arguments), kind) is not None
+
+
+def _any_model(method: str, arguments: dict[str, Any] | None) -> LatentModel | None:
+    found = (_probe(str(method), _key(arguments), kind) for kind in PROBED)
+    return next((model for model in found if model is not None), None)
+
+
+def _key(arguments: dict[str, Any] | None) -> str:
+    return json.dumps(arguments or {}, default=repr, sort_keys=True)
+
+
 @cache
-def _probe(method: str, arguments: str) -> LatentModel | None:
-    """A method's model of some data, without memory for its weights."""
-    for spec in (DataSpec("vector", (2,), num_classes=2), DataSpec("image", (1, 8, 8), num_classes=2)):
-        try:
-            with torch.device("meta"), seeded(0):
-                return methods[method](spec, **methods.check(method, json.loads(arguments)))[0]
-        except (ValueError, TypeError, RuntimeError):
-            continue
-    return None
+def _probe(method: str, arguments: str, kind: str) -> LatentModel | None:
+    """A method's model of some data, without memory for its weights; None where it has none."""
+    try:
+        with torch.device("meta"), seeded(0):
+            return methods[method](PROBED[kind], **methods.check(method, json.loads(arguments)))[0]
+    except (ValueError, TypeError, RuntimeError):
+        return None
 
 
 class Clock:

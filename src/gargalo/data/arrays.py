@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from gargalo.registry import source
 from gargalo.spec import MAX_VOCABULARY, DataSpec
 
 Array = npt.NDArray[Any]
+ArrayKind = Literal["auto", "series", "bits", "tokens"]  # no array tells by itself that its axes are time and channels
 MAX_BYTES = 1 << 34  # of one array, as its header promises it: 16 GiB
 BOMB_BYTES, BOMB_RATIO = 1 << 26, 300  # what is worth learning from does not shrink this much
 MAX_CLASSES = 10_000
@@ -36,7 +37,7 @@ class Header(NamedTuple):
 
 
 @source
-def npy(*, path: str, key: str | None = None, kind: Literal["auto", "series", "bits", "tokens"] = "auto") -> Source:
+def npy(*, path: str, key: str | None = None, kind: ArrayKind = "auto") -> Source:
     """An array in a .npy or .npz file: pictures, rows of a table or, where ``kind`` says so, sequences.
 
     uint8, or floats in [0, 1], of shape ``[N, H, W]``, ``[N, H, W, C]`` or ``[N, C, H, W]`` are pictures;
@@ -96,15 +97,24 @@ def csv(*, path: str, label: str | None = None) -> Source:
     return table_source(path, values, classes, numbers)
 
 
-def array_source(values: Array, shape: tuple[int, ...], series: bool) -> Source:
-    """Rows of examples of a shape, in memory; ValueError where they are no pictures, or numbers too large."""
+def array_source(values: Array, shape: tuple[int, ...], kind: ArrayKind) -> Source:
+    """Rows of examples of a shape, in memory; ValueError where they are not of that kind, or numbers too large."""
+    if kind not in get_args(ArrayKind):
+        raise ValueError(f"kind={kind!r} must be one of: {', '.join(get_args(ArrayKind))}.")
     values = values.reshape(len(values), *shape)
     try:
-        if series:
-            return sequence_source("X", values, "series")
+        if kind != "auto":
+            return sequence_source("X", values, kind)
         return (table_source if len(shape) == 1 else picture_source)("X", values)
     except DataError as error:
         raise ValueError(str(error)) from error
+
+
+def kind_of(spec: DataSpec) -> ArrayKind:
+    """What `array_source` made an array of, or would have."""
+    if spec.kind != "sequence":
+        return "auto"
+    return "tokens" if spec.is_tokens else "bits" if spec.is_bits else "series"
 
 
 def picture_source(

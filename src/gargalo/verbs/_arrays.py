@@ -49,7 +49,8 @@ def model_values(model: TrainedModel, data: Any, *, corrupted: bool = False) -> 
 
 
 def _check_symbols(values: Tensor, count: int) -> None:
-    if values.is_floating_point() or not bool(((values >= 0) & (values < count)).all()):
+    whole = not values.is_floating_point() or bool((values == values.round()).all())
+    if not (whole and bool(((values >= 0) & (values < count)).all())):
         low, high = values.min().item(), values.max().item()
         raise ValueError(
             f"Got {values.dtype} from {low} to {high}; this model takes whole numbers from 0 to {count - 1}."
