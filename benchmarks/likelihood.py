@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -31,7 +31,7 @@ PUBLISHED = {"mnist": 78.01, "fashion-mnist": 226.75}
 SAMPLES, FEW, AT_ONCE = 1_000, 50, 20
 OPTIONS: dict[str, Any] = {
     "likelihood": "pixel_cnn:width=32,layers=6",
-    "network": "convnet:width=64",
+    "network": "convnet:width=64,dropout=0.1",
     "augment": "none",
     "latent_dim": 32,
     "components": 100,
@@ -54,16 +54,30 @@ def bounds(model: gargalo.TrainedModel, name: str, samples: int, rows: int | Non
     return torch.cat(elbos), torch.cat(nlls)
 
 
+class Weighted(NamedTuple):
+    """Means over the test rows, in nats; ``error`` is the standard error of what the rest of the samples gain."""
+
+    elbo: float
+    few: float
+    nll: float
+    error: float
+
+
+def weighted(model: gargalo.TrainedModel, name: str, samples: int, rows: int) -> Weighted:
+    """`FEW` samples of every test row, and what ``samples`` gain over them on the first ``rows``."""
+    elbo, few = bounds(model, name, FEW)
+    gain = bounds(model, name, samples, rows)[1] - few[:rows]
+    error = float(gain.std()) / len(gain) ** 0.5
+    return Weighted(float(elbo.mean()), float(few.mean()), float(few.mean() + gain.mean()), error)
+
+
 def measure(model: gargalo.TrainedModel, name: str, rows: int, what: str) -> list[Row]:
     data = name.partition(":")[0]
-    elbo, few = bounds(model, name, FEW)
-    gain = bounds(model, name, SAMPLES, rows)[1] - few[:rows]
-    error = float(gain.std()) / len(gain) ** 0.5
-    nll = float(few.mean() + gain.mean())
+    elbo, few, nll, error = weighted(model, name, SAMPLES, rows)
     return [
         Row(f"{data}-nll", f"{what}: -log p(x), K = {SAMPLES} (error {error:.2f})", nll, PUBLISHED[data], "nats"),
-        Row(f"{data}-nll-{FEW}", f"{what}: -log p(x), K = {FEW}", float(few.mean()), None, "nats"),
-        Row(f"{data}-elbo", f"{what}: -ELBO", -float(elbo.mean()), None, "nats"),
+        Row(f"{data}-nll-{FEW}", f"{what}: -log p(x), K = {FEW}", few, None, "nats"),
+        Row(f"{data}-elbo", f"{what}: -ELBO", -elbo, None, "nats"),
     ]  # fmt: skip
 
 
