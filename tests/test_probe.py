@@ -12,7 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier
 import gargalo
 from gargalo.data import open_source
 from gargalo.errors import DataError
-from gargalo.evaluation.probe import probe
+from gargalo.evaluation.probe import mapped, probe
 
 
 def test_neighbors_are_what_sklearn_finds_by_hand(digits_model):
@@ -56,3 +56,10 @@ def test_the_command_prints_a_table_or_json(digits_model):
     found = json.loads(subprocess.run([*command, "--json"], capture_output=True, text=True, check=True).stdout)
     assert set(found["probe"]) == {"code", "pca", "pixels"}
     assert f"{100 * found['probe']['code']['linear']:.1f}" in text
+    assert f"map: trustworthiness {found['map']['trustworthiness']:.3f}, knn {found['map']['knn']:.3f}" in text
+    assert found["map"]["trustworthiness"] == 1  # codes of two numbers are their own map
+
+
+def test_a_map_of_a_handful_says_nothing(digits_model):
+    with pytest.raises(DataError, match="takes 8"):
+        mapped(digits_model, open_source("digits"), "test", limit=7)

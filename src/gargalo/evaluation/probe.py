@@ -13,12 +13,14 @@ from gargalo.checkpoint import TrainedModel
 from gargalo.data.batches import Feed
 from gargalo.data.source import Part, Source
 from gargalo.errors import DataError
+from gargalo.evaluation import planes
 
 Features = npt.NDArray[np.float32]
 NEIGHBORS, FEW, DRAWS = 5, (1, 10, 100), 5
 STRENGTHS = 0.01, 0.1, 1.0, 10.0  # of the linear probe: inverse penalties, chosen on validation rows
 STEPS, TOLERANCE = 5_000, 1e-3  # pixels at the weakest penalty take some 200 steps; codes, some dozens
 MAX_FITTED, MAX_LINEAR = 60_000, 20_000  # rows: neighbors, linear probe
+MIN_MAPPED, MAX_MAPPED, PERPLEXITY = 8, 5_000, 30.0
 
 
 def probe(model: TrainedModel, source: Source, part: Part, *, limit: int, seed: int = 0) -> dict[str, Any]:
@@ -37,6 +39,20 @@ def probe(model: TrainedModel, source: Source, part: Part, *, limit: int, seed: 
     table["pca"] = _row(_components(raw, components), labels, seed)
     table["pixels"] = _row(raw, labels, seed)
     return table
+
+
+def mapped(model: TrainedModel, source: Source, part: Part, *, limit: int, seed: int = 0) -> dict[str, float]:
+    """What the codes' map is worth, see `gargalo.evaluation.planes.judge`; on `MAX_MAPPED` rows at the most.
+
+    DataError where there are too few for a map.
+    """
+    index = source.indices(part)[: min(limit, MAX_MAPPED)]
+    if len(index) < MIN_MAPPED:
+        raise DataError(f"A map of {len(index)} examples says nothing; it takes {MIN_MAPPED}.")
+    codes, raw = _codes(model, source, index), source.spec.numeric(source.spec.scaled(source.gather(index).target))
+    labels = None if source.labels is None else source.labels[index].numpy()
+    positions = planes.plane(codes, "auto", perplexity=min(PERPLEXITY, len(codes) / 4), seed=seed)
+    return planes.judge(positions, codes, raw.flatten(1).numpy(), labels)
 
 
 @torch.no_grad()

@@ -56,7 +56,8 @@ def evaluate(
     Of melodies and drum parts ``music`` has what is right of them, see `gargalo.evaluation.music.figures`.
     Of other data than the model was trained on, ``domain`` says whether it knows such, see
     `gargalo.evaluation.normality.domain`. With ``probe``, labels ask how good features the codes are: ``probe`` has
-    for code, pca and pixels the shares that neighbors and a linear probe get right.
+    for code, pca and pixels the shares that neighbors and a linear probe get right, ``map`` what codes on a plane are
+    worth, see `gargalo.evaluation.planes.judge`.
     """
     if samples < 1 or (limit is not None and limit < 1):
         raise ValueError(f"samples={samples} and limit={limit} must be at least 1.")
@@ -64,6 +65,7 @@ def evaluate(
     result = measure(model, source, split, samples=samples, limit=limit, seed=seed)
     if probe:
         result["probe"] = features.probe(model, source, split, limit=limit or MAX_ROWS, seed=seed)
+        result["map"] = features.mapped(model, source, split, limit=limit or MAX_ROWS, seed=seed)
     if data is not None and data != model.config["data"]:
         try:
             result["domain"] = domain(model, source, split, limit or MAX_ROWS)
