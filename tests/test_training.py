@@ -267,3 +267,25 @@ def test_a_budget_that_holds_what_was_planned_is_left_alone(monkeypatch):
     for step in range(1, 981):
         now += 0.1
         assert clock.total(step, 980) == 980
+
+
+def test_a_run_begins_with_the_weights_of_another(digits_run, tmp_path):
+    """Another method of the same parts has all of them from its first step on."""
+    model = gargalo.train("iwae", "digits", tmp_path / "a", init=str(digits_run), latent_dim=2, epochs=1, lr=1e-12)
+    found, known = (m.net.state_dict() for m in (model, gargalo.load(digits_run)))
+    torch.testing.assert_close(found, known, rtol=0, atol=1e-6)
+    assert f"begun with the weights of {digits_run}" in (tmp_path / "a/README.md").read_text()
+    fresh = gargalo.train("iwae", "digits", tmp_path / "b", latent_dim=2, epochs=1)
+    losses = [checkpoint.metrics(tmp_path / name)[0]["validation"]["loss"] for name in "ab"]
+    assert losses[0] < losses[1] - 2
+    assert fresh.config["init"] is None
+
+
+def test_what_does_not_fit_begins_anew_and_is_named(digits_run, tmp_path):
+    with pytest.warns(UserWarning, match=r"numbers begin as in .*; the others begin anew: .*prior"):
+        gargalo.train("mixture_vae", "digits", tmp_path / "a", init=str(digits_run), latent_dim=2, epochs=1)
+    with pytest.raises(ValueError, match="none of its tensors fits"):
+        gargalo.train("vae", "digits", tmp_path / "b", init=str(digits_run), network="convnet:size=tiny")
+    with pytest.raises(gargalo.CheckpointError, match="nowhere"):
+        gargalo.train("vae", "digits", tmp_path / "b", init="nowhere")
+    assert not (tmp_path / "b").exists()

@@ -320,9 +320,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if "_training" in self.__dict__:
             state.restore(*self._training)
             return state
-        weights = checkpoint.own_weights(self.model_)
-        for model in (state.learner.model, state.average, state.best):
-            model.load_state_dict(weights)
+        state.adopt(checkpoint.own_weights(self.model_))
         state.step = fitting.start
         return state
 

@@ -165,6 +165,11 @@ class TrainState:
                         entries[player][index][key] = torch.empty_like(group).copy_(tensor)
             optimizer.load_state_dict(optimizer.state_dict() | {"state": entries[player]})
 
+    def adopt(self, weights: dict[str, Tensor]) -> None:
+        """Begins with tensors of the model that were learned elsewhere; moments and counters stay."""
+        for model in (self.learner.model, self.average, self.best):
+            model.load_state_dict(model.state_dict() | weights)
+
     def update_average(self, decay: float | None) -> None:
         """Moves the average towards the weights; young averages move faster, so that no start is dragged along.
 

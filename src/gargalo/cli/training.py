@@ -80,6 +80,7 @@ def _train_command(name: str) -> Callable[..., None]:
         option("augment", str, "auto", "What else an example could have been: by the method, or photo for color."),
         option("network", str | None, None, "By the size of the data, unless given: such as mlp:width=512."),
         option("likelihood", str | None, None, "By the data, unless given: such as gaussian:variance=0.5."),
+        option("init", str | None, None, "A run, or weights that ship, to begin from, as far as they fit."),
         option("save_every", float, 30.0, "Seconds between checkpoints."),
         option("tensorboard", bool, False, "Write TensorBoard event files into the run too."),
     ]

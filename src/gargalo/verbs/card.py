@@ -15,6 +15,10 @@ def card(run_name: str, config: dict[str, Any]) -> str:
     budget = f"{settings['epochs']} epochs" if settings["time"] is None else f"{settings['time']:g} seconds"
     progress = config["progress"]
     loss = progress["best_loss"]
+    init = config.get("init")
+    begun, seen = (
+        (f", begun with the weights of {init}", f"this data and that of {init}") if init else ("", "this data")
+    )
     arguments = ", ".join(f"{key}={json.dumps(value)}" for key, value in config["arguments"].items())
     return f"""# {run_name}
 
@@ -23,11 +27,11 @@ def card(run_name: str, config: dict[str, Any]) -> str:
 - Data: {config["data"]}, a {spec["kind"]} of shape {tuple(spec["shape"])}, augmented by `{config["augment"]}`;
   explains each example from {given}.
 - Parts: network `{spec["network"]}`, likelihood `{spec["likelihood"]}`.
-- Training: {progress["step"]:,} steps of {settings["batch_size"]}, budget {budget}, seed {settings["seed"]}; \
+- Training: {progress["step"]:,} steps of {settings["batch_size"]}, budget {budget}, seed {settings["seed"]}{begun}; \
 lowest validation loss {"not measured" if loss is None else f"{loss:.4f} nats an example"}.
 - Made with gargalo {config["gargalo"]}, torch {config["environment"]["torch"]}.
 
-The model has seen nothing but this data: what is unlike it comes out as if it were not.
+The model has seen nothing but {seen}: what is unlike it comes out as if it were not.
 Figures with baselines beside them: `gargalo evaluate .` and `gargalo report .`, here.
 
 ```python

@@ -18,7 +18,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from gargalo import checkpoint
+from gargalo import checkpoint, weights
 from gargalo.acceleration import Plan, computing
 from gargalo.checkpoint import TrainedModel
 from gargalo.data import folder_reader, open_source
@@ -26,6 +26,7 @@ from gargalo.data.source import AT_ONCE, Source
 from gargalo.errors import CheckpointError, DataError
 from gargalo.evaluation import noise, normality
 from gargalo.fitting import Fitting, configured, suggestions
+from gargalo.model import LatentModel
 from gargalo.spec import DataSpec
 from gargalo.training import Settings, TrainState
 from gargalo.verbs.card import card
@@ -45,6 +46,7 @@ def train(
     augment: str = "auto",
     network: str | None = None,
     likelihood: str | None = None,
+    init: str | None = None,
     save_every: float = 30.0,
     tensorboard: bool = False,
     progress: Progress | None = None,
@@ -52,6 +54,8 @@ def train(
 ) -> TrainedModel:
     """Trains a method on a data set and keeps it in the run folder ``out``.
 
+    ``init`` names a run, or weights that ship, to begin from: all that has the same name and shape there is taken over,
+    and a UserWarning says how much begins anew; ValueError where nothing fits.
     ``options`` are the method's arguments (``latent_dim=2``) and fields of `Settings` (``epochs``, ``time`` ...).
     ``save_every`` is in seconds; ``tensorboard`` writes event files into ``out`` too. ``progress`` is called with
     a dictionary a step. Raises ValueError for what is no such name or value, DataError for data that cannot be
@@ -69,7 +73,9 @@ def train(
     )
     config |= {"data": data, "data_digest": _fingerprint(source)}
     writer = _writer() if tensorboard else None
-    _, objective = checkpoint.build(config)  # what cannot be built is said before a folder is made
+    model, objective = checkpoint.build(config)  # what cannot be built is said before a folder is made
+    learned = {} if init is None else _learned(model, init)
+    config["init"] = init
     if (found := noise.complaint(objective, source, config["corruption"])) is not None:
         warnings.warn(found, UserWarning, stacklevel=2)
     with checkpoint.locked(run):
@@ -79,6 +85,7 @@ def train(
         (run / checkpoint.METRICS).unlink(missing_ok=True)
         job = _Job(run, _fitting(config, source), save_every, progress, writer and writer(str(run)))
         state = job.fitting.begin()
+        state.adopt(learned)
         config["plan"] = dataclasses.asdict(state.plan)
         job.go(state)
         return _finished(run, source)
@@ -105,6 +112,20 @@ def resume(
         _drop_metrics_after(run, state.step)
         job.go(state)
         return _finished(run, source)
+
+
+def _learned(model: LatentModel, init: str) -> dict[str, Tensor]:
+    """Tensors of another run for those of the model that have the same name and shape."""
+    own, given = model.state_dict(), checkpoint.own_weights(weights.load(init))
+    found = {name: tensor for name, tensor in given.items() if name in own and own[name].shape == tensor.shape}
+    total, taken = (sum(tensor.numel() for tensor in part.values()) for part in (own, found))
+    if not taken:
+        raise ValueError(f"init={init!r}: none of its tensors fits this model. Take the same network, size and data.")
+    if len(found) < len(own):
+        new = sorted({name.rpartition(".")[0] for name in own.keys() - found.keys()})
+        text = f"{taken:,} of {total:,} numbers begin as in {init}; the others begin anew: {', '.join(new)}."
+        warnings.warn(text, UserWarning, stacklevel=3)
+    return found
 
 
 def _finished(run: Path, source: Source) -> TrainedModel:
