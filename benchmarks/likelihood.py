@@ -28,10 +28,10 @@ from gargalo.training import seeded
 
 FOLDER = Path("runs/benchmarks/likelihood")
 PUBLISHED = {"mnist": 78.01, "fashion-mnist": 226.75}
+NETWORKS = {"mnist": "convnet:width=64", "fashion-mnist": "convnet:width=64,dropout=0.1"}
 SAMPLES, FEW, AT_ONCE = 1_000, 50, 20
 OPTIONS: dict[str, Any] = {
     "likelihood": "pixel_cnn:width=32,layers=6",
-    "network": "convnet:width=64,dropout=0.1",
     "augment": "none",
     "latent_dim": 32,
     "components": 100,
@@ -94,7 +94,9 @@ def main() -> None:
             model = gargalo.load(run)
         else:
             shutil.rmtree(run, ignore_errors=True)
-            model = gargalo.train("mixture_vae", name, run, time=60 * options.minutes, **OPTIONS)
+            model = gargalo.train(
+                "mixture_vae", name, run, time=60 * options.minutes, network=NETWORKS[data], **OPTIONS
+            )
         minutes, steps = model.config["settings"]["time"] / 60, model.config["progress"]["step"]
         what = f"{name}, mixture VAE with a pixel CNN, {minutes:g} minutes, {steps:,} steps"
         rows = measure(model, name, options.rows, what)
