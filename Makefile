@@ -67,10 +67,11 @@ bench-collections: .venv/installed
 	$(BIN)/python -m benchmarks.losses
 	$(BIN)/python docs/generate.py
 
-bench-restoration: .venv/installed  # more than an hour: classical filters half of it, four trainings of ten minutes
+bench-restoration: .venv/installed  # seven hours: six trainings of one, four of ten minutes, classical filters
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[rivals]'
 	$(BIN)/python -m benchmarks.restoration
 	$(BIN)/python -m benchmarks.restoration --claim --minutes 10
+	$(BIN)/python -m benchmarks.repairs
 	$(BIN)/python docs/generate.py
 
 bench-music: .venv/installed  # an hour and a half: on MUSIC, a folder of nottingham, folk_abc, pop909_first60 and groove
