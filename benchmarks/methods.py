@@ -61,7 +61,11 @@ def measure(method: str, seconds: float, judge: torch.nn.Sequential, grey: garga
     figures |= sampled(model, judge, grey)
     figures["knn"] = (neighbors(model, grey), None, "right")
     what = f"{method}, {seconds:g} seconds"
-    return [Row(f"{method}/{name}", what, ours, other, unit) for name, (ours, other, unit) in figures.items() if ours]
+    return [
+        Row(f"{method}/{name}", what, ours, other, unit)
+        for name, (ours, other, unit) in figures.items()
+        if ours is not None
+    ]
 
 
 def sampled(model: gargalo.TrainedModel, judge: torch.nn.Sequential, grey: Any) -> dict[str, Any]:
