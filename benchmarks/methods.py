@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.neighbors import KNeighborsClassifier
+from torch import Tensor
 
 import gargalo
 from benchmarks import classifier
@@ -24,6 +25,7 @@ from benchmarks.published import METHODS
 from benchmarks.results import Row, write
 from gargalo import registry
 from gargalo.data import open_source
+from gargalo.data.source import Source
 from gargalo.evaluation.samples import frechet_distance, precision_recall
 from gargalo.likelihoods import Bernoulli
 
@@ -41,7 +43,8 @@ def makes_pictures(method: str) -> bool:
         return False
 
 
-def measure(method: str, seconds: float, judge: torch.nn.Sequential, grey: gargalo.data.source.Source) -> list[Row]:
+def measure(method: str, seconds: float, judge: torch.nn.Sequential, real: Tensor, grey: Source) -> list[Row]:
+    """``real`` are the judge's features of the test digits."""
     run = FOLDER / method
     shutil.rmtree(run, ignore_errors=True)
     start = time.perf_counter()
@@ -58,7 +61,7 @@ def measure(method: str, seconds: float, judge: torch.nn.Sequential, grey: garga
             "nll": (found["nll"], METHODS[method].nats if method in METHODS else None, "nats"),
             "elbo": (found["elbo"], None, "nats"),
         }
-    figures |= sampled(model, judge, grey)
+    figures |= sampled(real, features(judge, gargalo.sample(model, SAMPLES)))
     figures["knn"] = (neighbors(model, grey), None, "right")
     what = f"{method}, {seconds:g} seconds"
     return [
@@ -68,9 +71,7 @@ def measure(method: str, seconds: float, judge: torch.nn.Sequential, grey: garga
     ]
 
 
-def sampled(model: gargalo.TrainedModel, judge: torch.nn.Sequential, grey: Any) -> dict[str, Any]:
-    rows = grey.indices("test")
-    real, made = features(judge, grey.gather(rows).target), features(judge, gargalo.sample(model, SAMPLES))
+def sampled(real: Tensor, made: Tensor) -> dict[str, Any]:
     precision, recall = precision_recall(real[:SAMPLES], made)
     distance = frechet_distance(real, made)
     return {"frechet": (distance, None, ""), "precision": (precision, None, ""), "recall": (recall, None, "")}
@@ -115,10 +116,11 @@ def main() -> None:
     every = [method for method in gargalo.available("methods") if makes_pictures(method)]
     judge = classifier.train(grey)
     test = grey.gather(grey.indices("test"))
+    real = features(judge, test.target)
     right = classifier.predict(judge, grey.spec.scaled(test.target)) == test.condition
     write("methods", [Row("classifier/right", "the classifier whose features are used", float(right.double().mean()), None, "right")])  # fmt: skip  # noqa: E501
     for method in options.methods or every:
-        rows = measure(method, options.seconds, judge, grey)
+        rows = measure(method, options.seconds, judge, real, grey)
         write("methods", rows)
         print(method, {row.id.partition("/")[2]: round(row.ours, 4) for row in rows}, flush=True)
     picture([method for method in every if (FOLDER / method).exists()], grey)
