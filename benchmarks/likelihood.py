@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--kept", action="store_true")
     options = parser.parse_args()
     for data in options.data or PUBLISHED:
-        run, name = FOLDER / data, f"{data}:binarize=expected"
+        run, name = FOLDER / data, f"{data}:binarize=dynamic"
         if options.kept:
             model = gargalo.load(run)
         else:

@@ -36,20 +36,6 @@ def test_a_pixel_sees_only_those_before_it(net):
         assert i + j == 0 or bool(seen.any())
 
 
-def test_chances_are_explained_as_the_mean_over_what_they_draw(net):
-    net.draws = True
-    h, chances = torch.randn(1, 8, 4, 5), torch.rand(1, 1, 4, 5)
-    with torch.no_grad(), seeded(4):
-        many, drawn = h.expand(20_000, -1, -1, -1), torch.bernoulli(chances.expand(20_000, -1, -1, -1))
-        mean = AutoregressiveBernoulli(many, net).log_prob(drawn).mean()
-        net.train()
-        net.dropout = 0.0
-        found = AutoregressiveBernoulli(many, net).log_prob(chances.expand(20_000, -1, -1, -1))
-        own = AutoregressiveBernoulli(many, net).log_prob(drawn)
-    assert float(found.mean()) == pytest.approx(float(mean), abs=0.1)
-    assert float(found.std()) < 0.5 * float(own.std())  # what is left is that of the pixels in view
-
-
 def test_pictures_are_drawn_with_the_chances_of_the_whole(net):
     h = torch.randn(3, 8, 11, 5)
     with torch.no_grad():

@@ -138,15 +138,13 @@ class MaskedConv2d(nn.Conv2d):
 class PixelCNN(nn.Module):
     """Each pixel's chance from ``width`` numbers of the decoder and from the pixels above and left of it.
 
-    Channels of one pixel do not see one another. With ``draws``, training explains chances: those before a pixel are
-    drawn from theirs, as it is on or off pixels that will be seen.
+    Channels of one pixel do not see one another.
     """
 
     sequential = True
 
-    def __init__(self, channels: int, width: int, layers: int, dropout: float, draws: bool = False) -> None:
+    def __init__(self, channels: int, width: int, layers: int, dropout: float) -> None:
         super().__init__()
-        self.draws = draws
         self.channels, self.pixels, self.reach = width // channels, channels, 3 + layers
         self.dropout = dropout
         self.enter = MaskedConv2d(channels, width, 7, itself=False)
@@ -176,8 +174,7 @@ class AutoregressiveBernoulli:
         return self._drawn(lambda chance: (chance > 0.5).float())
 
     def log_prob(self, x: Tensor) -> Tensor:
-        seen = torch.bernoulli(x) if self.net.draws and self.net.training else x
-        return distributions.Bernoulli(self.net.logits(self.h, seen)).log_prob(x)
+        return distributions.Bernoulli(self.net.logits(self.h, x)).log_prob(x)
 
     def sample(self) -> Tensor:
         return self._drawn(torch.bernoulli)
@@ -251,7 +248,7 @@ def pixel_cnn(spec: DataSpec, *, width: int = 32, layers: int = 3, dropout: floa
     check_range("pixel_cnn: width", width, spec.shape[0], 1024)
     check_range("pixel_cnn: layers", layers, 0, 64)
     check_share("pixel_cnn: dropout", dropout)
-    return PixelCNN(spec.shape[0], width - width % spec.shape[0], layers, dropout, spec.expected)
+    return PixelCNN(spec.shape[0], width - width % spec.shape[0], layers, dropout)
 
 
 @likelihood

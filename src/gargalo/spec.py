@@ -40,7 +40,6 @@ class DataSpec:
     offset: tuple[float, ...] = (0.0,)
     scale: tuple[float, ...] = ()  # 255 unless given, for a sequence 1
     binarize: bool = False  # a pixel is on or off, drawn anew at every look with its brightness as the chance
-    expected: bool = False  # in training the chances themselves are the target: the mean over all draws of it
     fit: str = "crop"  # how pictures of other sizes are brought to `shape`: crop, pad, stretch or cut
 
     def __post_init__(self) -> None:

@@ -146,14 +146,3 @@ def test_pixels_are_drawn_once_or_at_every_look():
     first, second = (next(stream).target.sort(0).values for _ in range(2))
     assert not torch.equal(first, second)
     assert bool((looks[0][grey.values[rows] == 255] == 1).all())
-
-
-def test_what_is_explained_may_be_the_mean_over_all_draws():
-    grey, expected, dynamic = (open_source(f"digits{how}") for how in ("", ":binarize=expected", ":binarize=dynamic"))
-    rows = grey.indices("all")[:500]
-    batch, known = (next(Feed(data, rows, 500).batches()) for data in (expected, grey))
-    assert set(batch.input.unique().tolist()) == {0.0, 1.0}
-    assert torch.equal(batch.target, known.target)
-    measured, drawn = (next(Feed(data, rows, 500, seed=1).in_order()) for data in (expected, dynamic))
-    assert torch.equal(measured.target, drawn.target)
-    assert torch.equal(measured.input, drawn.input)

@@ -74,10 +74,9 @@ class Feed:
         example = self.source.gather(rows)
         generator = torch.Generator(self.device)
         target = self._values(example.target, augment, generator.manual_seed(seed))
-        drawn = torch.bernoulli(target, generator=generator) if self.source.spec.binarize else target
-        target = target if self.source.spec.expected and augment is not None else drawn
+        target = torch.bernoulli(target, generator=generator) if self.source.spec.binarize else target
         condition = None if example.condition is None else example.condition.to(self.device)
-        given = drawn
+        given = target
         if example.input is not None:  # the same chances again, so that it is turned and moved as its target is
             given = self._values(example.input, augment, generator.manual_seed(seed))
         return Batch(self._corrupt(given, generator), target, condition, len(self.index))

@@ -83,7 +83,7 @@ FASHION_MNIST = IdxSet(
     ),
     ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"),
 )  # fmt: skip
-Binarize = Literal["no", "dynamic", "static", "expected"]
+Binarize = Literal["no", "dynamic", "static"]
 TIMEOUT = (10, 60)  # seconds: to connect, and between two pieces
 
 
@@ -140,15 +140,12 @@ def binarized(source: Source, how: Binarize) -> Source:
     """Pixels that are on or off, as likelihoods of binary pictures are published for (Salakhutdinov and Murray 2008).
 
     With ``"dynamic"`` they are drawn at every look, with brightness as the chance; with ``"static"`` once and for all.
-    With ``"expected"`` as with dynamic, but that what a model is trained to explain is not one draw but the mean over
-    all: of pixels that are independent, the brightness itself. Encoders see a draw, gradients are as right as before
-    and much less noisy. Held-out rows are drawn as ever.
     """
     if how == "no":
         return source
     name = f"{source.name}:binarize={how}"
-    if how in ("dynamic", "expected"):
-        return replace(source, name=name, spec=replace(source.spec, binarize=True, expected=how == "expected"))
+    if how == "dynamic":
+        return replace(source, name=name, spec=replace(source.spec, binarize=True))
     chance = torch.rand(source.values.shape, generator=torch.Generator().manual_seed(0))
     return replace(source, name=name, values=(chance * 255 < source.values).byte() * 255)
 
