@@ -55,6 +55,10 @@ def test_a_path_that_exists_comes_before_a_name_that_ships(tmp_path, monkeypatch
 def test_what_ships_is_not_written_to():
     with pytest.raises(ValueError, match="Train your own"):
         gargalo.fit_prior(gargalo.shipped("drums"))
+    with pytest.raises(ValueError, match="nothing is written into it"):
+        gargalo.report("drums")
+    with pytest.raises(gargalo.DataError, match="flower_photos"):
+        gargalo.report("denoiser-gray")
 
 
 def test_drums_go_on_from_window_to_window():

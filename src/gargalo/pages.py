@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from gargalo import checkpoint, plots
+from gargalo import checkpoint, plots, weights
 from gargalo.checkpoint import TrainedModel
 from gargalo.data import open_like
 from gargalo.data.batches import Feed
@@ -39,7 +39,8 @@ text-align:right}td:first-child,th:first-child{text-align:left}.verdict{padding:
 def report(run: str | Path, *, split: str = "test") -> Path:
     """Writes ``run/report.html`` and returns its path."""
     run = Path(run)
-    model = checkpoint.load(run)
+    model = weights.load(run)
+    weights.check_own(model)
     figures = evaluate(model, split=split)  # type: ignore[arg-type]
     parts = [_verdict(figures), _table(figures)]
     if model.spec.kind == "image":

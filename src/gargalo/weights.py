@@ -62,7 +62,9 @@ def shipped(name: str) -> TrainedModel:
 def check_own(model: TrainedModel) -> None:
     """ValueError for a model whose folder came with the package: nothing is written there."""
     if model.path is not None and model.path.parent == FOLDER:
-        raise ValueError(f"{model.path.name} came with gargalo and is not changed. Train your own, and name its run.")
+        raise ValueError(
+            f"{model.path.name} came with gargalo, and nothing is written into it. Train your own, and name its run."
+        )
 
 
 def _runs() -> list[Path]:
