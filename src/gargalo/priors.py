@@ -24,6 +24,7 @@ from gargalo.spec import DataSpec
 
 MAX_COMPONENTS = 10_000
 MAX_FITTED = 20_000  # codes, for a mixture: more would take minutes and tell little
+AT_ONCE = 250  # codes, so that what lies between stays in the cache
 
 
 class Prior(nn.Module):
@@ -187,10 +188,10 @@ class Mixture(Prior):
     def _joint(self, z: Tensor) -> Tensor:
         """log p(z, component), ``[N, K]``."""
         factors = self._factors()
-        shifted = torch.einsum("kij,nj->nki", factors.mT, z) - torch.einsum("kij,kj->ki", factors.mT, self.means)
+        shifted = torch.baddbmm(-self.means[:, None] @ factors, z.expand(len(factors), -1, -1), factors)  # [K, N, D]
         log_det = self.roots.diagonal(dim1=1, dim2=2).sum(1)
         constant = -0.5 * self.shape[0] * math.log(2 * math.pi)
-        return self.logits.log_softmax(0) + log_det + constant - 0.5 * shifted.square().sum(2)
+        return self.logits.log_softmax(0) + log_det + constant - 0.5 * shifted.square().sum(2).T
 
     @torch.no_grad()
     def prepare(self, z: Tensor, rounds: int = 200) -> None:
@@ -211,7 +212,7 @@ class Mixture(Prior):
                 covariance = (away * shares[:, k : k + 1]).T @ away / mass[k] + floor
                 root = torch.linalg.cholesky(torch.linalg.inv(covariance.double())).to(z.dtype)
                 self.roots[k].copy_(root.tril(-1) + torch.diag(root.diagonal().log()))
-            joint = self._joint(z)
+            joint = torch.cat([self._joint(part) for part in z.split(AT_ONCE)])
             shares, found = joint.softmax(1), float(joint.logsumexp(1).mean())
             if found < before + 3e-4:
                 break
