@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -91,10 +92,11 @@ def fit(prior: Prior, codes: Tensor, progress: Progress | None = None) -> None:
     batch = min(prior.batch, len(seen))
     steps = min(prior.steps, EPOCHS * -(-len(seen) // batch))
     quick = prior.reduced and acceleration.uses_bfloat16(codes.device, "auto")
+    reduced = partial(torch.autocast, codes.device.type, torch.bfloat16, enabled=quick)
     best, lowest = {name: t.clone() for name, t in prior.state_dict().items()}, math.inf
     for step in range(steps + 1):
         if step % CHECK_EVERY == 0 or step == steps:
-            with torch.no_grad(), seeded(0):
+            with torch.no_grad(), seeded(0), reduced():
                 found = float(torch.cat([prior.loss(part) for part in held_out[:2000].split(500)]).mean())
             if found < lowest:
                 best, lowest = {name: t.clone() for name, t in prior.state_dict().items()}, found
@@ -104,7 +106,7 @@ def fit(prior: Prior, codes: Tensor, progress: Progress | None = None) -> None:
             break
         for group in optimizer.param_groups:
             group["lr"] = prior.lr * (0.5 + 0.5 * math.cos(math.pi * step / steps))
-        with torch.autocast(codes.device.type, torch.bfloat16, enabled=quick):
+        with reduced():
             loss = prior.loss(seen[torch.randint(len(seen), (batch,), device=seen.device)]).mean()
         optimizer.zero_grad()
         loss.backward()
