@@ -64,9 +64,9 @@ def test_moving_averages_find_the_clusters_and_no_vector_stays_unused():
 
 
 def test_scalar_levels_are_all_reached_and_evenly_spaced():
-    quantizer = bottlenecks.ScalarQuantizer((4, 3), 1)
-    h = torch.cartesian_prod(torch.linspace(-6, 6, 300), torch.linspace(-6, 6, 300))
-    vectors = quantizer(h).vectors[:, 0]
+    quantizer = bottlenecks.ScalarQuantizer((4, 3), 8)
+    h = torch.randn(5_000, 16)
+    vectors = quantizer(h).vectors.flatten(0, 1)
     torch.testing.assert_close(vectors[:, 0].unique(), torch.tensor([-1, -1 / 3, 1 / 3, 1]))
     torch.testing.assert_close(vectors[:, 1].unique(), torch.tensor([-1.0, 0, 1]))
     assert len(quantizer(h).indices.unique()) == 12
@@ -78,3 +78,12 @@ def test_perplexity_counts_the_codes_in_use():
     assert float(perplexity(code_shares(torch.zeros(5, 2, dtype=torch.long), 10))) == pytest.approx(1)
     books = torch.stack([torch.tensor([[0, 1]]), torch.tensor([[3, 3]])], 2)  # the first has two in use, the second one
     assert float(perplexity(code_shares(books, 5))) == pytest.approx(1.5)
+
+
+def test_scalar_quantization_does_not_saturate():
+    """Encoders that had grown large at a high rate were at the ends of every level for good."""
+    h = (1_000 * torch.randn(50, 24)).requires_grad_()
+    codes = bottlenecks.ScalarQuantizer((8, 5, 5), 8)(h)
+    assert float((codes.features.abs() < 0.95).float().mean()) > 0.8
+    assert len(codes.indices.unique()) > 100
+    assert bool(torch.autograd.grad(codes.draw()[0].square().sum(), h)[0].abs().gt(0).all())

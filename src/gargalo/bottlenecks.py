@@ -229,7 +229,9 @@ class ScalarQuantizer(nn.Module):
         self.register_buffer("sides", torch.tensor(levels), persistent=False)
 
     def forward(self, h: Tensor) -> distributions.Codes:
-        features = h.float().unflatten(1, (self.positions, self.dim))
+        # At unit mean square a row is on its levels from the first step on. Without that the first thing an encoder of
+        # MNIST learned was what all digits share, every tanh saturated, and no gradient came back.
+        features = F.rms_norm(h.float(), h.shape[1:]).unflatten(1, (self.positions, self.dim))
         half = (self.sides - 1) / 2
         bounded = half * torch.tanh(features)
         shift = torch.where(self.sides % 2 == 0, 0.5, 0.0)  # an even number of levels lies beside the whole numbers
