@@ -89,7 +89,7 @@ def picture(methods: list[str], grey: Any) -> None:
     import matplotlib.pyplot as plt
 
     shown = grey.gather(grey.indices("test")[:8])
-    rows = [np.concatenate([shown.target[:, 0].numpy(), np.full((8, 28, 28), 255, np.uint8)])]
+    rows = [np.concatenate([shown.target[:, 0].numpy(), np.zeros((8, 28, 28), np.uint8)])]
     for method in methods:
         model = gargalo.load(FOLDER / method)
         back = gargalo.reconstruct(model, shown.target, labels=shown.condition)[:, 0]
@@ -100,10 +100,10 @@ def picture(methods: list[str], grey: Any) -> None:
         strip = [np.concatenate([np.concatenate([part, gap], 2).transpose(1, 0, 2).reshape(28, -1)])
                  for part in (255 - row[:8], 255 - row[8:])]  # fmt: skip
         axis.imshow(np.concatenate([strip[0], np.full((28, 16), 255, np.uint8), strip[1]], 1), cmap="gray")
-        axis.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=7)
+        axis.set_ylabel(name.replace("_", "-"), rotation=0, ha="right", va="center", fontsize=7)
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set_visible(False)
-    figure.tight_layout(pad=0.2, h_pad=0.05)
+    figure.subplots_adjust(left=0.2, right=0.99, top=0.995, bottom=0.005, hspace=0.05)
     figure.savefig(PICTURE, dpi=130)
 
 
