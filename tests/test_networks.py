@@ -80,10 +80,11 @@ def test_a_conductors_player_hears_what_it_played_and_nothing_later(spec):
         free = decoder(z)
         by_step = free.view(4, 12, -1)
         played = by_step.argmax(2) if spec.is_tokens else (by_step > 0).float()
-        torch.testing.assert_close(decoder(z, played), free)  # all steps at once are those one by one
+        told = decoder(z, played)
+        torch.testing.assert_close(told, free)  # all steps at once are those one by one
         other = played.clone()
         other[:, 5:] = (other[:, 5:] + 1) % 2
-        moved = (decoder(z, other) - free).view(4, 12, -1).abs().amax((0, 2)) > 0
+        moved = (decoder(z, other) - told).view(4, 12, -1).abs().amax((0, 2)) > 0
     assert moved.tolist() == [False] * 6 + [True] * 6
     assert decoder.generate(z).shape == (4, *spec.shape)
 
