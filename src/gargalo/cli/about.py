@@ -43,7 +43,8 @@ def evaluate(
         lines += _played(result["music"])
     if probe:
         lines += _probed(result["probe"])
-        lines.append("map: " + ", ".join(f"{key} {value:.3f}" for key, value in result["map"].items()))
+        if result["map"] is not None:
+            lines.append("map: " + ", ".join(f"{key} {value:.3f}" for key, value in result["map"].items()))
     lines += [f"{key}: {result[key]:.5g}" for key in ("elbo", "nll", "kl", "active_units") if result[key] is not None]
     if "used" in result:
         lines.append(

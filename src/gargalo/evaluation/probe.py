@@ -41,14 +41,14 @@ def probe(model: TrainedModel, source: Source, part: Part, *, limit: int, seed: 
     return table
 
 
-def mapped(model: TrainedModel, source: Source, part: Part, *, limit: int, seed: int = 0) -> dict[str, float]:
+def mapped(model: TrainedModel, source: Source, part: Part, *, limit: int, seed: int = 0) -> dict[str, float] | None:
     """What the codes' map is worth, see `gargalo.evaluation.planes.judge`; on `MAX_MAPPED` rows at the most.
 
-    DataError where there are too few for a map.
+    None where there are too few for a map.
     """
     index = source.indices(part)[: min(limit, MAX_MAPPED)]
     if len(index) < MIN_MAPPED:
-        raise DataError(f"A map of {len(index)} examples says nothing; it takes {MIN_MAPPED}.")
+        return None
     codes, raw = _codes(model, source, index), source.spec.numeric(source.spec.scaled(source.gather(index).target))
     labels = None if source.labels is None else source.labels[index].numpy()
     positions = planes.plane(codes, "auto", perplexity=min(PERPLEXITY, len(codes) / 4), seed=seed)

@@ -57,7 +57,7 @@ def evaluate(
     Of other data than the model was trained on, ``domain`` says whether it knows such, see
     `gargalo.evaluation.normality.domain`. With ``probe``, labels ask how good features the codes are: ``probe`` has
     for code, pca and pixels the shares that neighbors and a linear probe get right, ``map`` what codes on a plane are
-    worth, see `gargalo.evaluation.planes.judge`.
+    worth, see `gargalo.evaluation.planes.judge`, or None for a handful.
     """
     if samples < 1 or (limit is not None and limit < 1):
         raise ValueError(f"samples={samples} and limit={limit} must be at least 1.")
