@@ -64,7 +64,7 @@ def ship(name: str, runs: Path) -> None:
     shutil.rmtree(out, ignore_errors=True)
     checkpoint.save_model(out, model)
     if steps is not None:
-        tensors = {key: torch.from_numpy(getattr(steps, key)) for key in ("mean", "weight", "precision", "before")}
+        tensors = {key: torch.from_numpy(getattr(steps, key)) for key in ("mean", "weight", "spread")}
         checkpoint.keep(out, FOLLOWING, tensors, checkpoint.read(out)[0])
     text = f"# {name}\n\nMade by `make weights-drums`, and kept in half precision:\n\n{recipe.command(name)}{CREDIT}"
     (out / "README.md").write_text(text)
