@@ -33,7 +33,7 @@ class Recipe(NamedTuple):
     corruption: str
 
 
-NOISE = "noise:std=0-0.2157,told=0.5,clip=true"  # up to 55 of 255, and cut as every file is
+NOISE = "noise:std=0-0.2157,told=0.5,clip=0.5"  # up to 55 of 255; half of the pictures cut, as every file is
 RECIPES = {
     "denoiser-gray": Recipe("denoiser", 1, NOISE),
     "denoiser-color": Recipe("denoiser", 3, NOISE),

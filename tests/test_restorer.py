@@ -171,7 +171,7 @@ def test_one_command_trains_on_a_folder_and_all_else_follows(photos, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     config = gargalo.show(gargalo.load(tmp_path / "run"))
-    assert config["corruption"] == "noise:std=0-0.2157,told=0.5"
+    assert config["corruption"] == "noise:std=0-0.2157,told=0.5,clip=0.5"
     assert config["augment"] == "dihedral"
     assert tuple(config["spec"]["shape"]) == (1, 24, 24)
     assert tuple(config["spec"]["input_shape"]) == (2, 24, 24)

@@ -77,6 +77,10 @@ def test_noise_has_the_std_it_says_and_each_picture_its_own():
     assert each.shape[1] == 6
     torch.testing.assert_close((each[:, :3] - 0.5).std((2, 3)), each[:, 3:, 0, 0], rtol=0.05, atol=0)
     assert float(apply("noise:std=1", gray(0.5)).max()) == 1.0
+    beyond = apply("noise:std=1,clip=0.25", gray(0.5, n=300)).amax((1, 2, 3)) > 1
+    assert abs(float(beyond.float().mean()) - 0.75) < 0.1
+    with pytest.raises(ValueError, match="clip"):
+        apply("noise:clip=2", gray(0.5))
 
 
 @pytest.mark.parametrize("level", [0.2, 0.7])

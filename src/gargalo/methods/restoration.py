@@ -40,7 +40,7 @@ def denoiser(
         usual[0] if width is None else width,
         fold=2,
         bias=bias,
-        corruption="none" if self_supervised else "noise:std=0-0.2157,told=0.5",
+        corruption="none" if self_supervised else "noise:std=0-0.2157,told=0.5,clip=0.5",
         likelihood="gaussian:squash=false",
         batch_size=8,
         lr=1e-3,

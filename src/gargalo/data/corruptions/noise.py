@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gargalo.data.corruptions.ranges import drawn
+from gargalo.errors import check_share
 from gargalo.registry import corruption
 
 
@@ -18,9 +19,9 @@ def noise(
     mean: float = 0.0,
     per_channel: bool = False,
     told: float = 0.0,
-    clip: bool = True,
+    clip: bool | float = True,
 ) -> Tensor:
-    """Adds Gaussian noise; clip cuts pixels to [0, 1], the same in training and in use.
+    """Adds Gaussian noise; clip cuts pixels to [0, 1], the same in training and in use, or of such a share of pictures.
 
     ``std`` is a number or a range such as ``0-0.2``, from which every picture, or every channel of it, draws its own.
     With ``told``, a channel is added to the picture (``per_channel``, one for each) that says the std, to such a share
@@ -31,13 +32,23 @@ def noise(
     levels = target.shape[1] if per_channel else 1
     level = drawn("noise: std", std, target, generator, levels)
     noisy = target + mean + level * torch.randn(target.shape, generator=generator, device=target.device)
-    noisy = noisy.clamp(0, 1) if clip and target.dim() == 4 else noisy
+    if clip and target.dim() == 4:
+        noisy = _cut(noisy, float(clip), generator)
     if not told:
         return noisy
     if not 0 < told <= 1 or target.dim() != 4:
         raise ValueError(f"noise: told={told} must lie in [0, 1], and 0 where the data are no pictures.")
     said = torch.rand(len(target), 1, 1, 1, generator=generator, device=target.device) < told
     return torch.cat([noisy, (level * said).expand(-1, -1, *target.shape[2:])], 1)
+
+
+def _cut(noisy: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """With pixels in [0, 1]: all pictures, or such a share of them."""
+    if share == 1:
+        return noisy.clamp(0, 1)
+    check_share("noise: clip", share)
+    chosen = torch.rand(len(noisy), 1, 1, 1, generator=generator, device=noisy.device) < share
+    return torch.where(chosen, noisy.clamp(0, 1), noisy)
 
 
 @corruption
