@@ -30,8 +30,9 @@ from gargalo.data.music.attributes import ATTRIBUTES
 from gargalo.data.music.files import read_music, write_midi
 from gargalo.data.music.song import LENGTH, PITCH, START, VELOCITY, Key, Metre, Song, Tempo, Track, sorted_notes
 from gargalo.data.music.sources import music_items, songs_in_windows
-from gargalo.data.music.vocabulary import FIRST, melody_notes
+from gargalo.data.music.vocabulary import CHORDS, FIRST, LOWEST, QUALITIES, melody_notes
 from gargalo.data.music.windows import melody_track
+from gargalo.training import seeded
 from gargalo.verbs import following
 from gargalo.verbs.sliders import sliders
 from gargalo.verbs.songs import line, next_windows, played
@@ -39,6 +40,7 @@ from gargalo.verbs.songs import line, next_windows, played
 FOLDER = Path("runs/benchmarks/music")
 SAMPLES, PAIRS, STEPS, SLID = 1_000, 200, 9, 100
 SPAN = 2.0  # deviations, each way
+LONG = 16  # bars
 Windows = np.ndarray
 
 
@@ -68,13 +70,16 @@ class Bench:
 
     def run(self, preset: str) -> gargalo.TrainedModel:
         """Trained, or kept from this or an earlier call."""
-        run = FOLDER / preset
-        if not self.kept and preset not in self.__dict__.setdefault("done", set()):
+        return self.trained(preset, self.data, preset=preset)
+
+    def trained(self, name: str, data: str, **options: Any) -> gargalo.TrainedModel:
+        run, done = FOLDER / name, self.__dict__.setdefault("done", set())
+        if not self.kept and name not in done:
             shutil.rmtree(run, ignore_errors=True)
         if not (run / "checkpoints").is_dir():
             budget = {"time": 60 * self.minutes} if self.epochs is None else {"epochs": self.epochs}
-            gargalo.train("music", self.data, run, preset=preset, **budget)
-        self.__dict__.setdefault("done", set()).add(preset)
+            gargalo.train("music", data, run, **options, **budget)
+        done.add(name)
         return gargalo.load(run)
 
 
@@ -113,6 +118,28 @@ def pop909(bench: Bench) -> list[Row]:
     ]  # fmt: skip
 
 
+def long(bench: Bench) -> list[Row]:
+    """16 bars at once: windows and their codes mixed on two levels, beside one mixer of all steps."""
+    found = {}
+    for network in ("phrases", "mixer"):
+        model = bench.trained(f"long-{network}", f"{bench.data},bars={LONG}", network=network, latent_dim=512)
+        found[network] = gargalo.evaluate(model, samples=1)["music"]
+    ours, flat = (found[network]["greedy"] for network in found)
+    what = f"{LONG} bars of melody on two levels"
+    return [
+        Row("long/steps", f"{what}: steps right, against one level", ours["steps"], flat["steps"], "share"),
+        Row("long/steps still", f"{what}: steps right, against always holding",
+            ours["steps"], found["phrases"]["still"]["steps"], "share"),
+        Row("long/steps copied", f"{what}: steps right, against the nearest training window",
+            ours["steps"], found["phrases"]["copied"]["steps"], "share"),
+        Row("long/notes", f"{what}: notes right, against one level", ours["notes"], flat["notes"], "F1"),
+        Row("long/drawn", f"{what}: steps right, drawn at temperature 1, against one level",
+            found["phrases"]["sampled"]["steps"], found["mixer"]["sampled"]["steps"], "share"),
+        Row("long/bits", f"{what}: KL to N(0, I), against one level",
+            found["phrases"]["kl_bits"], found["mixer"]["kl_bits"], "bits"),
+    ]  # fmt: skip
+
+
 def samples(bench: Bench) -> list[Row]:
     """New windows beside held-out ones, by what both share with the training windows."""
     model = bench.run("generate")
@@ -147,6 +174,35 @@ def intervals(windows: Windows) -> np.ndarray:
 def durations(windows: Windows) -> np.ndarray:
     lengths = [melody_notes(row)[:, 1] - melody_notes(row)[:, 0] for row in windows]
     return np.bincount(np.concatenate(lengths), minlength=windows.shape[1] + 1)
+
+
+def chords(bench: Bench) -> list[Row]:
+    """Whether melodies that are drawn under chords keep to them, as real ones do."""
+    data = f"melodies:path={bench.folder / 'nottingham'},metres=fitting,chords=true"
+    model, source = bench.trained("chords", data, preset="generate"), open_source(data)
+    example = source.gather(source.indices("test")[:SAMPLES])
+    assert example.condition is not None
+    told, real = example.condition.numpy(), example.target.numpy()
+    with torch.no_grad(), seeded(0):
+        codes = model.net.prior.sample(len(told))  # type: ignore[operator]
+    made = gargalo.decode(model, codes, labels=told)
+    what = f"{len(told):,} melodies drawn under the chords of held-out tunes: notes that are tones of their chord"
+    return [
+        Row("chords/inside", f"{what}, against those of these tunes", inside(made, told), inside(real, told), "share"),
+        Row("chords/other", f"{what}, against the same under the chords of another tune",
+            inside(made, told), inside(made, np.roll(told, len(told) // 2, 0)), "share"),
+    ]  # fmt: skip
+
+
+def inside(windows: np.ndarray, told: np.ndarray) -> float:
+    """Of the notes that begin while a chord is known, the share that belong to it."""
+    tones = np.zeros((CHORDS, 12), bool)
+    for number in range(1, CHORDS):
+        root, quality = divmod(number - 1, len(QUALITIES))
+        tones[number, (np.array(list(QUALITIES.values())[quality]) + root) % 12] = True
+    chord = np.repeat(told, windows.shape[1] // told.shape[1], 1)
+    begins = (windows >= FIRST) & (chord > 0)
+    return float(tones[chord[begins], (windows[begins].astype(int) - FIRST + LOWEST) % 12].mean())
 
 
 def interpolation(bench: Bench) -> list[Row]:
@@ -289,7 +345,9 @@ PARTS: dict[str, Callable[[Bench], list[Row]]] = {
     "reconstruct": preset("reconstruct"),
     "generate": preset("generate"),
     "pop909": pop909,
+    "long": long,
     "samples": samples,
+    "chords": chords,
     "interpolation": interpolation,
     "attributes": attributes,
     "continue": going_on,

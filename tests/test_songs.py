@@ -15,6 +15,7 @@ from gargalo import cli
 from gargalo.data import music_form, open_like, open_source
 from gargalo.data.music import attributes, files, pieces
 from gargalo.data.music.analysis import in_key, key_number, key_of
+from gargalo.data.music.harmony import chord_name
 from gargalo.data.music.song import Key, Metre, Song, Tempo, Track, sorted_notes
 from gargalo.data.music.vocabulary import FIRST, HOLD, OFF, melody_notes
 from gargalo.errors import DataError
@@ -56,7 +57,7 @@ def model(run):
 @pytest.fixture
 def perfect(model, monkeypatch):
     """The model as one that makes no mistake."""
-    monkeypatch.setattr(songs, "reconstruct", lambda _, windows: windows.astype(np.int64))
+    monkeypatch.setattr(songs, "reconstruct", lambda _, windows, labels: windows.astype(np.int64))
     return model
 
 
@@ -114,6 +115,8 @@ def test_what_is_off_the_grid_is_refused_unless_forced(model):
         gargalo.reconstruct_song(model, song)
     with pytest.warns(UserWarning, match="off the grid on average"):
         gargalo.reconstruct_song(model, song, force=True)
+    with pytest.raises(ValueError, match="knows none"):
+        gargalo.sample_songs(model, 1, chords="C")
     with pytest.raises(DataError, match="drums only"):
         gargalo.vary_song(model, replace(song, tracks=(replace(song.tracks[0], drums=True),)))
 
@@ -241,6 +244,37 @@ def test_sliders_move_what_they_are_for(model, run, monkeypatch):
     for wrong, said in (({"attribute": "mood"}, "one of density"), ({"attribute": "range", "span": 0}, "span=0")):
         with pytest.raises(ValueError, match=said):
             gargalo.traverse_song(model, song, **wrong)
+
+
+def test_a_model_that_is_told_chords_is_told_those_that_are_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("gargalo.verbs.prior.EPOCHS", 1)
+    options = {"network": "mixer:size=tiny,depth=1", "latent_dim": 8}
+    model = gargalo.train("music", "tunes:chords=true", tmp_path / "run", epochs=2, **options)
+    song = gargalo.read_song(TUNES)
+    apart = songs.taken(model, song)
+    assert apart.chords.shape == (len(apart.windows), model.spec.places) == (len(apart.windows), 16)
+    told = []
+    decode = songs.decode
+    monkeypatch.setattr(
+        songs, "decode", lambda model, codes, labels: (told.append(labels), decode(model, codes, labels=labels))[1]
+    )
+    (found,) = gargalo.sample_songs(model, 1, bars=4, chords="Am | Dm, G7")
+    assert found.end <= 4 * 4 * 480
+    names = [[chord_name(number) for number in part[0][::8]] for part in told]
+    assert names == [["Am", "Dm"], ["G7", "Am"]]
+    told.clear()
+    gargalo.continue_song(model, song, 2)
+    assert [part[0].tolist() for part in told] == [pieces.ending(apart)[1][0].tolist()]
+    gargalo.vary_song(model, song, similarity=1)
+    ways = gargalo.interpolate_songs(model, [song, song], steps=3)
+    assert [len(way.tracks[0].notes) for way in ways] == [len(ways[0].tracks[0].notes)] * 3
+    assert gargalo.report(model.path).exists()
+    with pytest.raises(ValueError, match="'H' is no chord"):
+        gargalo.sample_songs(model, 1, chords="C H")
+    with pytest.raises(ValueError, match="the chords say it"):
+        gargalo.sample_songs(model, 1, chords="C", key="G")
+    with pytest.raises(ValueError, match="sliders"):
+        gargalo.traverse_song(model, song, "density")
 
 
 def test_bars_and_units_are_those_of_the_data_that_a_model_was_trained_on():

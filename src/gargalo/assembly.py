@@ -91,11 +91,12 @@ def counts_of(name: str, text: str) -> list[int]:
 
 def _conditioned(spec: DataSpec, latent_dim: int, outputs: int, channels: int) -> tuple[nn.Module, nn.Module]:
     """A network built with room for one more channel or step of input and the label beside the code."""
-    extra = (spec.num_classes,) if spec.kind == "vector" else (1, *spec.input_shape[1:])
+    count = max(1, spec.places)
+    extra = (spec.num_classes,) if spec.kind == "vector" else (count, *spec.input_shape[1:])
     wider = replace(spec, input_shape=(spec.input_shape[0] + extra[0], *spec.input_shape[1:]))
     if spec.is_tokens:
         wider = replace(wider, vocabulary=spec.vocabulary + spec.num_classes)
-    encoder, decoder = network.select(spec.network)(wider, latent_dim + spec.num_classes, outputs, channels)
+    encoder, decoder = network.select(spec.network)(wider, latent_dim + count * spec.num_classes, outputs, channels)
     told = ToldEncoder(encoder, spec.vocabulary) if spec.is_tokens else None
     encoder = told or ConditionedEncoder(encoder, spec.num_classes, extra)
     return encoder, ConditionedDecoder(decoder, spec.num_classes)

@@ -69,9 +69,9 @@ def _music(model: TrainedModel, split: str) -> list[str]:
     as_raw = batch.input.shape == batch.target.shape  # else inputs are given as the corruption leaves them
     inputs = (model.spec.unscaled(batch.input) if as_raw else batch.input).numpy()
     known = source.gather(index[:SHOWN]).target.numpy()
-    known, outputs, drawn = (
-        songs.in_windows(a) for a in (known, reconstruct(model, inputs[:SHOWN]), sample(model, SHOWN))
-    )
+    chords = batch.condition if model.net.conditional else None
+    came = reconstruct(model, inputs[:SHOWN], labels=None if chords is None else chords[:SHOWN])
+    known, outputs, drawn = (songs.in_windows(a) for a in (known, came, sample(model, SHOWN)))
     rows, over, new = ([window_notes(window) for window in part] for part in (known, outputs, drawn))
 
     def player(windows: np.ndarray, caption: str) -> str:
@@ -88,7 +88,7 @@ def _music(model: TrainedModel, split: str) -> list[str]:
         player(outputs, "What comes out for these."),
         "<h2>Samples</h2>" + _figure(plots.rolls(new, form.length), "Drawn from the prior."),
         player(drawn, f"Samples: {few}."),
-        *_scatter(model, embed(model, inputs), None),
+        *_scatter(model, embed(model, inputs, labels=chords), None),
     ]
 
 

@@ -36,6 +36,7 @@ class DataSpec:
     network: str | Callable[..., Any] = "auto"  # a function, which no file can hold, only in memory
     num_classes: int = 0
     class_names: tuple[str, ...] = ()
+    places: int = 0  # class numbers that go with each example, one after another, as chords do; 0: one for all of it
     vocabulary: int = 0
     offset: tuple[float, ...] = (0.0,)
     scale: tuple[float, ...] = ()  # 255 unless given, for a sequence 1

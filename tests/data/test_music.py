@@ -5,6 +5,7 @@ from __future__ import annotations
 import wave
 import zipfile
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,14 @@ import torch
 from benchmarks import music_fuzz
 
 from gargalo.data import open_like, open_source
+from gargalo.data.batches import Feed
 from gargalo.data.music import files, grid, notation, pieces, sound, windows
-from gargalo.data.music.harmony import chord_name, chord_number, chord_of, song_chords
+from gargalo.data.music.harmony import chord_name, chord_number, chord_of, song_chords, told_chords
 from gargalo.data.music.song import Key, Metre, Song, Tempo, Track, sorted_notes
 from gargalo.data.music.vocabulary import (
+    FIRST,
     HOLD,
+    LOWEST,
     OFF,
     drum_hits,
     drum_part,
@@ -312,6 +316,27 @@ def test_the_chords_of_a_song_are_its_symbols_or_what_sounds():
     tune = song([[480 * beat, 480, 72 + beat % 3, 80] for beat in range(6)])
     both = replace(tune, tracks=(*tune.tracks, Track("chords", 0, False, sorted_notes(sounding))))
     assert [chord_name(number) for number in song_chords(both)[::8]] == ["C", "F", "G"]
+
+
+def test_windows_come_with_the_chords_behind_them_in_every_key(tmp_path):
+    bars = " | ".join(f'"{name}"{note}4' for name, note in zip(("C", "F", "G7", "Am"), "CFGA", strict=True))
+    (tmp_path / "book.abc").write_text(f"X:1\nT:T\nM:4/4\nL:1/4\nK:C\n{bars}|\n")
+    source = open_source(f"melodies:path={tmp_path},chords=true,bars=1")
+    spec = source.spec
+    assert (spec.shape, spec.num_classes, spec.places, len(spec.class_names)) == ((16,), 49, 8, 49)
+    root = torch.tensor([0, *(number // 4 for number in range(48))])
+    for rule in ("none", "transpose"):
+        batch = next(Feed(source, source.indices(), 4, augment=rule).batches())
+        assert (batch.target.shape, batch.condition.shape) == ((4, 16), (4, 8))
+        assert torch.equal((batch.target[:, 0] - FIRST + LOWEST) % 12, root[batch.condition[:, 0]])
+    plain = next(Feed(source, source.indices(), 4).in_order())
+    assert plain.condition[:4, 0].tolist() == [chord_number(name) for name in ("C", "F", "G7", "Am")]
+    moved = islice(Feed(source, source.indices(), 4, augment="transpose").batches(), 4)
+    assert len(torch.unique(torch.cat([batch.condition[:, 0] for batch in moved]))) > 4
+    starts = np.array([0, 16])
+    assert [chord_name(n) for n in told_chords("C N|G7, Dm", starts, 32)[:, ::8].ravel()] == ["C", "N", "N", "G7"]
+    with pytest.raises(ValueError, match="no chord"):
+        told_chords("", starts, 32)
 
 
 def test_a_song_sounds_at_its_pitches_and_times(tmp_path):

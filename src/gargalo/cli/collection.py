@@ -42,7 +42,7 @@ def project(
     part = source.gather(index)
     options: dict[str, Any] = {"by": by, "labels": part.condition, "perplexity": perplexity, "seed": seed}
     positions = gargalo.project(model, part.target, **options)
-    labels = None if part.condition is None else part.condition.numpy()
+    labels = None if source.labels is None else source.labels[index].numpy()
     names = [_name(source, row) for row in index.tolist()]
     pictures = part.target.numpy() if source.spec.kind == "image" else None
     _write_map(positions, names, labels, source.spec.class_names, pictures, f"{source.name}, {model.method}", out)

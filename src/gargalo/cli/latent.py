@@ -79,6 +79,9 @@ def sample(
     bars: songs.Bars = None,
     tempo: Annotated[float | None, typer.Option(help="Of music: quarters a minute; 120 unless given.")] = None,
     key: Annotated[str | None, typer.Option(help="Of melodies: such as G or Em, into which each is moved.")] = None,
+    chords: Annotated[
+        str | None, typer.Option(help='Of melodies, for a model of data with chords: such as "C G Am F", a bar each.')
+    ] = None,
     seed: int = 0,
 ) -> None:
     """New examples from the prior, in one picture (.png) or as an array (.npy, .npz).
@@ -92,9 +95,9 @@ def sample(
     if songs.plays(model, out):
         songs.only_others("songs", label=label)
         tempo = 120.0 if tempo is None else tempo
-        songs.sample(model, out, n, bars=bars, temperature=temperature, tempo=tempo, key=key, seed=seed)
+        songs.sample(model, out, n, bars=bars, temperature=temperature, tempo=tempo, key=key, chords=chords, seed=seed)
         return
-    songs.only_songs(bars=bars, tempo=tempo, key=key)
+    songs.only_songs(bars=bars, tempo=tempo, key=key, chords=chords)
     count = 64 if n is None else n
     write_together(gargalo.sample(model, count, temperature=temperature, label=label, seed=seed), out, 8)
 

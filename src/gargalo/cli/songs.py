@@ -44,6 +44,9 @@ def continue_(
     out: Out,
     bars: Annotated[int, typer.Option(help="How many to add.")] = 8,
     temperature: float = 1.0,
+    chords: Annotated[
+        str | None, typer.Option(help='For a model of data with chords: such as "C G Am F", a bar each.')
+    ] = None,
     seed: int = 0,
     tune: Tune = None,
     force: Force = False,
@@ -51,9 +54,8 @@ def continue_(
     """A song, and how its melody or drums might go on. Writes .mid, .wav, .png or .svg."""
     import gargalo
 
-    found = gargalo.continue_song(
-        gargalo.load(run), read(song, tune), bars, temperature=temperature, seed=seed, force=force
-    )
+    options: dict[str, Any] = {"temperature": temperature, "chords": chords, "seed": seed, "force": force}
+    found = gargalo.continue_song(gargalo.load(run), read(song, tune), bars, **options)
     write_one(found, out, song)
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gargalo.data.music.vocabulary import FIRST, HIGHEST, LOWEST, VOCABULARY
+from gargalo.data.music.vocabulary import FIRST, HIGHEST, LOWEST, QUALITIES, ROOTS, VOCABULARY
 from gargalo.registry import augmentation
 
 SHADES, DARK = 4, 1e-4  # knots of a shade each way; the least value, whose powers are still numbers with a slope
@@ -107,19 +107,22 @@ def relit(
 
 @augmentation
 def transpose(target: Tensor, generator: torch.Generator, *, most: int = 6) -> Tensor:
-    """Melodies in another key, up to ``most`` semitones away and never beyond the keys of a piano."""
+    """Melodies, and the chords behind them, in another key, up to ``most`` semitones away and never beyond the keys of
+    a piano."""
     if target.dim() != 2:
         raise ValueError(
             f"transpose works on melodies, tokens of shape (T,); these data have {tuple(target.shape[1:])}."
         )
     if not 0 <= most <= HIGHEST - LOWEST:
         raise ValueError(f"transpose: most={most} must lie between 0 and {HIGHEST - LOWEST}.")
-    pitched = target >= FIRST
+    pitched = (target >= FIRST) & (target < VOCABULARY)
     down = torch.where(pitched, target - FIRST, most).amin(1).clamp(max=most)
     up = torch.where(pitched, VOCABULARY - 1 - target, most).amin(1).clamp(max=most)
     drawn = torch.rand(len(target), generator=generator, device=target.device)
     shift = (drawn * (down + up + 1)).floor().to(target.dtype) - down
-    return torch.where(pitched, target + shift[:, None], target)
+    chord = target - VOCABULARY - 1  # below 0: none
+    turned = target - chord + (chord + len(QUALITIES) * shift[:, None]) % (len(QUALITIES) * len(ROOTS))
+    return torch.where(pitched, target + shift[:, None], torch.where(chord >= 0, turned, target))
 
 
 def _moved(pictures: Tensor, place: Tensor) -> Tensor:

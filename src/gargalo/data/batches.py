@@ -73,9 +73,16 @@ class Feed:
     def _batch(self, rows: Tensor, augment: Rule | None, seed: int) -> Batch:
         example = self.source.gather(rows)
         generator = torch.Generator(self.device)
-        target = self._values(example.target, augment, generator.manual_seed(seed))
-        target = torch.bernoulli(target, generator=generator) if self.source.spec.binarize else target
+        generator.manual_seed(seed)
         condition = None if example.condition is None else example.condition.to(self.device)
+        if condition is None or condition.dim() == 1:
+            target = self._values(example.target, augment, generator)
+        else:  # tokens above those of the target, so that an augmentation changes both alike
+            (length,), lowest = self.source.spec.shape, self.source.spec.vocabulary
+            both = torch.cat([example.target.to(self.device).long(), lowest + condition], 1)
+            both = self._values(both, augment, generator)
+            target, condition = both[:, :length], both[:, length:] - lowest
+        target = torch.bernoulli(target, generator=generator) if self.source.spec.binarize else target
         given = target
         if example.input is not None:  # the same chances again, so that it is turned and moved as its target is
             given = self._values(example.input, augment, generator.manual_seed(seed))

@@ -23,7 +23,8 @@ Part = Literal["train", "validation", "test", "all"]
 
 
 class Example(NamedTuple):
-    """Rows of a source: raw values ``[N, *shape]`` and, where the source has them, class numbers ``[N]`` and inputs."""
+    """Rows of a source: raw values ``[N, *shape]`` and, where the source has them, class numbers ``[N]``, or
+    ``[N, places]``, and inputs."""
 
     target: Tensor
     condition: Tensor | None = None
@@ -55,6 +56,7 @@ class Source:
     names: tuple[str, ...] = field(default=(), repr=False)  # of the files, where there are files
     skipped: tuple[Skipped, ...] = field(default=(), repr=False)
     inputs: Tensor | None = field(default=None, repr=False)  # [N, *spec.input_shape], where they are not the values
+    conditions: Tensor | None = field(default=None, repr=False)  # [N, spec.places], class numbers, in place of labels
     release: Callable[[], None] | None = field(default=None, repr=False)  # of what was read from a mapped file
 
     def __len__(self) -> int:
@@ -62,6 +64,8 @@ class Source:
 
     def gather(self, index: Tensor) -> Example:
         labels = None if self.labels is None else self.labels[index]
+        if self.conditions is not None:
+            labels = self._rows(self.conditions, index).long()
         inputs = None if self.inputs is None else self._rows(self.inputs, index)
         return Example(self._rows(self.values, index), labels, inputs)
 

@@ -27,10 +27,11 @@ def music(
 ) -> Made:
     """VAE of melodies or drum parts, all steps at once, whose prior is fitted afterwards: after Roberts et al. 2018.
 
-    To ``reconstruct``, the KL weighs ``beta``; to ``generate``, its weight is steered so that codes tell ``bits``.
+    To ``reconstruct``, the KL weighs ``beta``; to ``generate``, its weight is steered so that codes tell ``bits``. Of
+    data with chords the model is told these, and the code holds the rest.
     """
     check_sequence("music", spec)
-    model = gaussian_model(spec, latent_dim)
+    model = gaussian_model(spec, latent_dim, conditional=spec.places > 0)
     model.suggested_prior = "maf"
     steered = preset == "generate"
     return model, objectives.SteeredELBO(bits * math.log(2)) if steered else objectives.ELBO(beta)

@@ -1,4 +1,4 @@
-"""Wrappers that let any encoder and decoder see a class number as well."""
+"""Wrappers that let any encoder and decoder see a class number, or several, as well."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ConditionedEncoder(nn.Module):
 
 
 class ToldEncoder(nn.Module):
-    """Adds to tokens one for their class, above all of theirs."""
+    """Adds to tokens one for their class, above all of theirs, or one for each of several."""
 
     conditional = True
 
@@ -36,16 +36,16 @@ class ToldEncoder(nn.Module):
         self.encoder, self.vocabulary = encoder, vocabulary
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        return self.encoder(torch.cat([x, self.vocabulary + condition[:, None]], dim=1))
+        return self.encoder(torch.cat([x, self.vocabulary + condition.view(len(x), -1)], dim=1))
 
 
 class ConditionedDecoder(nn.Module):
-    """Appends the class, one-hot, to the code."""
+    """Appends the class, one-hot, to the code; of several, each."""
 
     def __init__(self, decoder: nn.Module, num_classes: int) -> None:
         super().__init__()
         self.decoder, self.num_classes = decoder, num_classes
 
     def forward(self, z: Tensor, condition: Tensor) -> Tensor:
-        told = LOUD * F.one_hot(condition, self.num_classes)
+        told = LOUD * F.one_hot(condition, self.num_classes).flatten(1)
         return self.decoder(torch.cat([z, told.to(z.dtype)], dim=1))

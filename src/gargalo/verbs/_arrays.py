@@ -58,15 +58,17 @@ def _check_symbols(values: Tensor, count: int) -> None:
 
 
 def labels_for(model: TrainedModel, labels: Any, n: int) -> Tensor | None:
-    """Class numbers ``[N]`` for a conditional model, None for another. ValueError where they are missing or wrong."""
+    """Class numbers ``[N]``, or ``[N, places]``, for a conditional model, None for another. ValueError where they are
+    missing or wrong."""
     if not model.net.conditional:
         return None
-    classes = model.spec.num_classes
+    classes, places = model.spec.num_classes, model.spec.places
+    each = f", {places} for each example" if places else ""
     if labels is None:
-        raise ValueError(f"{model.method} needs labels: class numbers from 0 to {classes - 1}.")
-    tensor = torch.as_tensor(labels).long().reshape(-1)
+        raise ValueError(f"{model.method} needs labels: class numbers from 0 to {classes - 1}{each}.")
+    tensor = torch.as_tensor(labels).long().reshape((-1, places) if places else -1)
     if len(tensor) != n or not bool(((tensor >= 0) & (tensor < classes)).all()):
-        raise ValueError(f"Expected {n} labels from 0 to {classes - 1}; got {tensor.tolist()[:10]} ...")
+        raise ValueError(f"Expected {n} labels from 0 to {classes - 1}{each}; got {tensor.tolist()[:10]} ...")
     return tensor
 
 

@@ -57,7 +57,7 @@ def fit(model: TrainedModel) -> dict[str, torch.Tensor]:
     """From codes of windows that follow one another in songs of the training part."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", OutOfDomainWarning)  # songs of the training data, a few alike at a time
-        codes = [embed(model, run) for run in _runs(model)]
+        codes = [embed(model, run, labels=chords) for run, chords in _runs(model)]
     first, then = (np.concatenate([part[side] for part in codes]).astype(np.float64) for side in _SIDES)
     return fit_pairs(first, then)
 
@@ -77,8 +77,8 @@ def fit_pairs(first: npt.NDArray[np.float64], then: npt.NDArray[np.float64]) -> 
     return {key: torch.from_numpy(value).float() for key, value in found.items()}
 
 
-def _runs(model: TrainedModel) -> list[npt.NDArray[np.uint8]]:
-    """Windows that follow one another, a list a song, of songs with two at least."""
+def _runs(model: TrainedModel) -> list[tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]]:
+    """Windows that follow one another, and their chords where the model is told them, of songs with two at least."""
     text = model.config["data"]
     name, arguments = selected(text)
     source = open_source(text)
@@ -86,12 +86,12 @@ def _runs(model: TrainedModel) -> list[npt.NDArray[np.uint8]]:
         raise DataError(f"{text} is no files of music, in which windows follow one another. Train on such a folder.")
     rows = source.indices("train").tolist()
     wanted = {source.names[row].rpartition(", bar ")[0] for row in rows}
-    found: list[npt.NDArray[np.uint8]] = []
+    found: list[tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]] = []
     count = 0
     for run in songs_in_windows(arguments.get("path"), wanted, model.spec.shape, music_form(text, model.spec)):
-        if len(run) > 1:
+        if len(run[0]) > 1:
             found.append(run)
-            count += len(run) - 1
+            count += len(run[0]) - 1
         if count > MAX_PAIRS:
             break
     if count < 2:

@@ -63,18 +63,21 @@ def sample(
 ) -> np.ndarray:
     """New examples from the prior, ``[n, *shape]`` of raw values; ``temperature`` scales the codes.
 
-    Conditional models take a ``label``; without one they go through all classes in turn.
+    Conditional models take a ``label``; without one they go through all classes in turn. Of models that are told
+    several for each example all are the same.
     """
     if n < 1 or temperature < 0:
         raise ValueError(f"n={n} must be at least 1 and temperature={temperature} at least 0.")
     classes = model.spec.num_classes
     if label is not None and not model.net.conditional:
         raise ValueError(f"label={label} cannot be ordered: {model.method} is not conditional.")
-    chosen = None if label is None else [label] * n
+    chosen: Any = None if label is None else [label] * n
     if chosen is None and model.net.conditional:
         chosen = [i % classes for i in range(n)]
     with seeded(seed), torch.no_grad():
         z = model.net.prior.sample(n, temperature)  # type: ignore[operator]
+    if chosen is not None and model.spec.places:
+        chosen = np.repeat(np.array(chosen)[:, None], model.spec.places, 1)
     return decode(model, z, labels=chosen)
 
 

@@ -111,6 +111,8 @@ class Sliders:
 
 def sliders(model: TrainedModel, root: int = 0) -> Sliders:
     """Fitted to the data that a model was trained on, and kept in its run folder. DataError where these are gone."""
+    if model.spec.places:
+        raise ValueError(f"{model.path or 'This model'} is told chords, for which sliders are not fitted.")
     kept = None if model.path is None else checkpoint.kept(model.path, SLIDERS, model.config)
     tensors = fit(model) if kept is None else kept.tensors
     if kept is None and model.path is not None:

@@ -20,6 +20,7 @@ from gargalo.data.music import pieces
 from gargalo.data.music.analysis import in_key, scale_of
 from gargalo.data.music.attributes import in_key as inside
 from gargalo.data.music.grooves import WIDTH, in_bytes
+from gargalo.data.music.harmony import told_chords
 from gargalo.data.music.pieces import Pieces
 from gargalo.data.music.song import Metre, Song
 from gargalo.data.music.sources import Form
@@ -32,8 +33,10 @@ from gargalo.verbs.following import Following, following
 from gargalo.verbs.latent import decode, embed, reconstruct
 
 Windows = npt.NDArray[np.uint8]
+Chords = npt.NDArray[np.uint8] | None  # [N, places], of a model that is told them
 MAX_BARS, MAX_SONGS = 4096, 1024
 TRIES = 8  # draws of a next window, of which the one most in the key is taken
+CHORDS = "C G Am F"  # where a model wants some and nobody gave any
 MIDDLE = 256  # draws from the prior whose mean is the middle of all codes
 TEMPOS = 10.0, 1000.0  # quarters a minute
 
@@ -59,12 +62,12 @@ def taken(model: TrainedModel, song: Song, force: bool = False) -> Pieces:
             f"{model.path or 'This model'} was trained with corruption={model.corruption!r}: it takes what that leaves "
             "of a song. That is what humanize and tap2drum are for."
         )
-    return pieces.pieces_of(song, model.spec.shape, form.unit, force or form.force)
+    return pieces.pieces_of(song, model.spec.shape, form.unit, force or form.force, model.spec.places > 0)
 
 
-def played(model: TrainedModel, codes: npt.NDArray[np.floating]) -> Windows:
+def played(model: TrainedModel, codes: npt.NDArray[np.floating], chords: Chords = None) -> Windows:
     """Windows ``[N, *shape]`` of codes ``[N, latent_dim]``."""
-    return in_windows(decode(model, codes))
+    return in_windows(decode(model, codes, labels=chords))
 
 
 def in_windows(values: npt.NDArray[np.number]) -> Windows:
@@ -79,7 +82,7 @@ def reconstruct_song(model: TrainedModel, song: Song, *, force: bool = False) ->
     what is far off the grid. DataError where the song has no such part, or was not played to its beat.
     """
     apart = taken(model, song, force)
-    return pieces.with_windows(apart, in_windows(reconstruct(model, apart.windows)))
+    return pieces.with_windows(apart, in_windows(reconstruct(model, apart.windows, labels=apart.chords)))
 
 
 def sample_songs(
@@ -90,13 +93,15 @@ def sample_songs(
     temperature: float = 1.0,
     tempo: float = 120.0,
     key: str | None = None,
+    chords: str | None = None,
     seed: int = 0,
     together: bool = False,
 ) -> list[Song]:
     """``n`` new songs of so many ``bars``, one window unless given; ``together``, one song of all of them.
 
     Where a song has several windows, each goes on from the one before, see `gargalo.continue_song`. ``key`` such as
-    "G" or "E minor" transposes each song, up or down by as little as makes its notes suit that key best.
+    "G" or "E minor" transposes each song, up or down by as little as makes its notes suit that key best. ``chords``
+    such as "C G Am F", a bar each and over and over, are for a model of data with chords.
     """
     form = form_of(model)
     check_range("n", n, 1, MAX_SONGS)
@@ -104,13 +109,17 @@ def sample_songs(
     length = whole if bars is None else form.steps * check_range("bars", bars, 1, MAX_BARS)
     if temperature < 0 or not TEMPOS[0] <= tempo <= TEMPOS[1]:
         raise ValueError(f"temperature={temperature} must be at least 0 and tempo={tempo} from 10 to 1000.")
+    if key is not None and chords is not None:
+        raise ValueError(f"key={key!r}: the chords say it already. Leave it out.")
+    told = _told(model, chords, whole * np.arange(-(-length // whole)), form.steps)
     with seeded(seed), torch.no_grad():
         code = model.net.prior.sample(n, temperature).flatten(1).numpy()  # type: ignore[operator]
-    parts = [played(model, code)]
+    parts = [played(model, code, _each(told, 0, n))]
     if length > whole:
         step, rng, scales = following(model), np.random.default_rng(seed), [_scale(window) for window in parts[0]]
         while len(parts) * whole < length:
-            code, window = next_windows(model, step, code, scales, rng, temperature)
+            now = _each(told, len(parts), n)
+            code, window = next_windows(model, step, code, scales, rng, temperature, now)
             parts.append(window)
     found = np.concatenate(parts, 1)[:, :length]
     if key is not None and found.ndim > 2:
@@ -139,7 +148,8 @@ def interpolate_songs(
     corners, a grid of ``steps`` rows from the first two to the last two.
 
     Of each song ``bars`` are taken, from the first window with notes on; unless given, this one alone. The ends are
-    what `gargalo.reconstruct_song` makes of them. Tempo, metre and instrument are those of the first song.
+    what `gargalo.reconstruct_song` makes of them. Tempo, metre, instrument and, for a model that is told them, chords
+    are those of the first song.
     ``together``: one song, all of these one after another.
     """
     check_range("steps", steps, 2, MAX_SONGS)
@@ -151,12 +161,17 @@ def interpolate_songs(
     wanted = 1 if bars is None else check_range("bars", bars, 1, MAX_BARS) * pieces.bar_at(parts[0], firsts[0])[1]
     count = min(len(part.windows) - first for part, first in zip(parts, firsts, strict=True))
     count = min(count, -(-wanted // advance))
-    ends = [
-        torch.from_numpy(embed(model, part.windows[first : first + count]))
+    chords = [
+        None if part.chords is None else part.chords[first : first + count]
         for part, first in zip(parts, firsts, strict=True)
     ]
+    ends = [
+        torch.from_numpy(embed(model, part.windows[first : first + count], labels=told))
+        for part, first, told in zip(parts, firsts, chords, strict=True)
+    ]
     codes = line(ends[0], ends[1], steps) if len(songs) == 2 else grid(ends, steps)  # [S, W, D]
-    found = played(model, codes.flatten(0, 1).numpy())[:, :advance]
+    told = None if chords[0] is None else np.tile(chords[0], (len(codes), 1))
+    found = played(model, codes.flatten(0, 1).numpy(), told)[:, :advance]
     return like_first(parts[0], firsts[0], found.reshape(len(codes), -1, *found.shape[2:]), together)
 
 
@@ -184,14 +199,16 @@ def vary_song(model: TrainedModel, song: Song, *, similarity: float = 0.8, seed:
     if not 0 <= similarity <= 1:
         raise ValueError(f"similarity={similarity} must lie between 0 and 1.")
     apart = taken(model, song, force)
-    different, place = np.unique(apart.windows, axis=0, return_inverse=True)
-    codes = embed(model, different)
+    known = apart.windows if apart.chords is None else np.concatenate([apart.windows, apart.chords], 1)
+    _, first, place = np.unique(known, axis=0, return_index=True, return_inverse=True)
+    chords = None if apart.chords is None else apart.chords[first]
+    codes = embed(model, apart.windows[first], labels=chords)
     with seeded(seed), torch.no_grad():
         drawn = model.net.prior.sample(MIDDLE + len(codes)).flatten(1).numpy()  # type: ignore[operator]
     middle, new = drawn[:MIDDLE].mean(0), drawn[MIDDLE:]
     moved = codes if similarity == 1 else middle + similarity * (codes - middle)
     moved = moved + np.sqrt(1 - similarity**2, dtype=np.float32) * (new - middle)
-    return pieces.with_windows(apart, played(model, moved)[place.reshape(-1)])
+    return pieces.with_windows(apart, played(model, moved, chords)[place.reshape(-1)])
 
 
 def continue_song(
@@ -200,6 +217,7 @@ def continue_song(
     bars: int = 8,
     *,
     temperature: float = 1.0,
+    chords: str | None = None,
     seed: int = 0,
     force: bool = False,
 ) -> Song:
@@ -207,6 +225,7 @@ def continue_song(
 
     Each new window is drawn given the code of the one before, as windows follow one another in the training data, see
     `gargalo.verbs.following`; of some draws the one most in the song's key is taken. Other parts end where they ended.
+    ``chords`` as for `sample_songs`; unless given, those of the last window go on.
     """
     check_range("bars", bars, 1, MAX_BARS)
     apart = taken(model, song, force)
@@ -215,10 +234,15 @@ def continue_song(
     step, rng = following(model), np.random.default_rng(seed)
     own = apart.song.tracks[apart.track]
     scales = [0 if own.drums else scale_of(own.notes)]
-    code = embed(model, pieces.ending(apart))
+    window, sounds = pieces.ending(apart)
+    code, count = embed(model, window, labels=sounds), -(-bars * width // advance)
+    if sounds is None or chords is not None:
+        told = _told(model, chords, advance * np.arange(count), width)
+    else:
+        told = np.repeat(sounds, count, 0)
     made: list[Windows] = []
-    for _ in range(-(-bars * width // advance)):
-        code, window = next_windows(model, step, code, scales, rng, temperature)
+    for number in range(count):
+        code, window = next_windows(model, step, code, scales, rng, temperature, _each(told, number, 1))
         made.append(window[0, :advance])
     return pieces.continued(apart, np.concatenate(made)[: bars * width])
 
@@ -230,6 +254,7 @@ def next_windows(
     scales: Sequence[int],
     rng: np.random.Generator,
     temperature: float = 1.0,
+    chords: Chords = None,
 ) -> tuple[npt.NDArray[np.floating], Windows]:
     """Codes that follow ``[N, D]``, and their windows: of `TRIES` draws each that with most notes in a scale, one of N.
 
@@ -240,11 +265,27 @@ def next_windows(
         drawn = step.draw(codes, rng, temperature)
         return drawn, played(model, drawn)
     drawn = step.draw(np.repeat(codes, TRIES, 0), rng, temperature)
-    found = played(model, drawn)
+    found = played(model, drawn, None if chords is None else np.repeat(chords, TRIES, 0))
     share = np.concatenate([inside(part, scale) for part, scale in zip(np.split(found, n), scales, strict=True)])
     share[~np.any(found >= FIRST, axis=1)] = 0  # silence is in every key
     best = share.reshape(n, TRIES).argmax(1) + TRIES * np.arange(n)
     return drawn[best], found[best]
+
+
+def _told(model: TrainedModel, chords: str | None, starts: npt.NDArray[np.int64], bar: int) -> Chords:
+    """What a model is told of windows that begin at ``starts``; None for one that is told nothing."""
+    if model.spec.places:
+        return told_chords(chords or CHORDS, starts, model.spec.shape[0], bar, form_of(model).unit)
+    if chords is not None:
+        raise ValueError(
+            f"chords={chords!r}: {model.path or 'this model'} knows none. Train on melodies:path=FOLDER,chords=true."
+        )
+    return None
+
+
+def _each(told: Chords, number: int, n: int) -> Chords:
+    """What is told of a window, for ``n`` songs."""
+    return None if told is None else np.repeat(told[number : number + 1], n, 0)
 
 
 def _scale(window: Windows) -> int:

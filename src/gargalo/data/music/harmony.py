@@ -9,12 +9,11 @@ import numpy.typing as npt
 
 from gargalo.data.music.grid import bar_starts, quantized, steps_a_bar
 from gargalo.data.music.song import Metre, Song
+from gargalo.data.music.vocabulary import QUALITIES, ROOTS
 from gargalo.data.music.windows import melody_track
 
-QUALITIES = {"": (0, 4, 7), "m": (0, 3, 7), "7": (0, 4, 7, 10), "dim": (0, 3, 6)}
-ROOTS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
-CHORDS = 1 + len(ROOTS) * len(QUALITIES)  # 0 is none
 LONGEST = 64  # pulses that one note counts for
+SHORTEST = 8  # a model is told a chord for every 1/8
 _SYMBOL = re.compile(r"([A-G])([#b]?):?((?:min|maj|dim|hdim|aug|sus|add|[mMo]|[0-9#b+(),-])*)(?:/[A-G0-9][#b]?)?")
 _NATURAL = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
@@ -56,6 +55,35 @@ def song_chords(song: Song, unit: int = 16) -> npt.NDArray[np.uint8]:
         return found
     pulses = _pulses(song, lines, unit)
     return np.repeat(_sounding(song, pulses, unit), np.diff(np.append(pulses, length))).astype(np.uint8)
+
+
+def window_chords(song: Song, starts: npt.NDArray[np.int64], length: int, unit: int = 16) -> npt.NDArray[np.uint8]:
+    """The classes ``[N, places]`` that a model is told of windows of so many steps; none behind the song's end."""
+    found = np.append(song_chords(song, unit), np.uint8(0))
+    return found[np.minimum(starts[:, None] + _places(length, unit), len(found) - 1)]
+
+
+def chord_places(length: int, unit: int = 16) -> int:
+    """How many classes a model is told of a window of so many steps."""
+    return len(_places(length, unit))
+
+
+def _places(length: int, unit: int) -> npt.NDArray[np.int64]:
+    return np.arange(0, length, max(1, unit // SHORTEST))
+
+
+def told_chords(
+    text: str, starts: npt.NDArray[np.int64], length: int, bar: int = 16, unit: int = 16
+) -> npt.NDArray[np.uint8]:
+    """The classes ``[N, places]`` in windows of ``length`` steps that begin at ``starts``, of chords written as
+    ``"C G Am F"``: a ``bar`` of steps each, over and over. ``N`` is none; ValueError for what is no chord."""
+    symbols = text.replace("|", " ").replace(",", " ").split()
+    unknown = [symbol for symbol in symbols if symbol not in ("N", "NC") and not chord_number(symbol)]
+    if unknown or not symbols:
+        given = repr(unknown[0]) if unknown else repr(text)
+        raise ValueError(f"{given} is no chord. Write chords such as C, Am, G7, Bdim or F#m, and N for none.")
+    numbers = np.array([chord_number(symbol) for symbol in symbols], np.uint8)
+    return numbers[(starts[:, None] + _places(length, unit)) // bar % len(numbers)]
 
 
 def _pulses(song: Song, lines: npt.NDArray[np.int64], unit: int) -> npt.NDArray[np.int64]:

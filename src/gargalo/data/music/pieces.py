@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from gargalo.data.music import windows
 from gargalo.data.music.grid import WARN_ABOVE, check_grid, lateness, moved, quantized, steps_a_bar, to_steps, to_ticks
+from gargalo.data.music.harmony import window_chords
 from gargalo.data.music.song import MICROSECONDS, PITCH, START, VELOCITY, Metre, Song, Tempo, Track, sorted_notes
 from gargalo.data.music.vocabulary import (
     DRUM_PITCHES,
@@ -49,9 +50,10 @@ class Pieces:
     starts: npt.NDArray[np.int64]  # steps; a window ends where the next begins, and what it says beyond is left out
     length: int  # steps of the whole
     windows: npt.NDArray[np.uint8]
+    chords: npt.NDArray[np.uint8] | None = None  # [N, places], of a melody, where they were asked for
 
 
-def pieces_of(song: Song, shape: tuple[int, ...], unit: int = 16, force: bool = False) -> Pieces:
+def pieces_of(song: Song, shape: tuple[int, ...], unit: int = 16, force: bool = False, chords: bool = False) -> Pieces:
     """The melody of a whole song in windows of ``shape`` ``[L]``, or its drum part: hits for ``[L, 9]``, with how they
     are played for ``[L, 27]``. In any metre.
 
@@ -64,7 +66,7 @@ def pieces_of(song: Song, shape: tuple[int, ...], unit: int = 16, force: bool = 
     error = check_grid(pieces.song, pieces.song.tracks[pieces.track], unit, force)
     if error > WARN_ABOVE:
         warnings.warn(f"{song.name}: {error:.2f} steps of 1/{unit} off the grid on average.", stacklevel=3)
-    return pieces
+    return replace(pieces, chords=window_chords(pieces.song, pieces.starts, shape[0], unit)) if chords else pieces
 
 
 def with_windows(pieces: Pieces, found: npt.NDArray[np.uint8]) -> Song:
@@ -211,14 +213,16 @@ def advance(pieces: Pieces, number: int) -> int:
     return length // width * width if width <= length else length
 
 
-def ending(pieces: Pieces) -> npt.NDArray[np.uint8]:
-    """The window ``[1, ...]`` after which the next would begin where the song ends; of a short song, all of it."""
+def ending(pieces: Pieces) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]:
+    """The window ``[1, ...]`` after which the next would begin where the song ends, of a short song all of it; and its
+    chords."""
     length = pieces.windows.shape[1]
-    start = max(0, pieces.length - advance(pieces, len(pieces.starts) - 1))
+    start = np.array([max(0, pieces.length - advance(pieces, len(pieces.starts) - 1))])
     whole = np.concatenate([joined(pieces, pieces.windows), _silence(pieces.windows)])
-    if whole.ndim == 1:
-        return windows.cut(whole, np.array([start]), length)
-    return whole[None, start : start + length]
+    if whole.ndim > 1:
+        return whole[start[:, None] + np.arange(length)], None
+    chords = None if pieces.chords is None else window_chords(pieces.song, start, length, pieces.unit)
+    return windows.cut(whole, start, length), chords
 
 
 def _silence(found: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -21,9 +21,10 @@ from gargalo.data.listing import Item, listing
 from gargalo.data.music import windows
 from gargalo.data.music.files import SUFFIXES, read_music
 from gargalo.data.music.grid import WARN_ABOVE, check_grid, lateness, moved, steps_a_bar
+from gargalo.data.music.harmony import chord_name, chord_places, window_chords
 from gargalo.data.music.pieces import pieces_of
 from gargalo.data.music.song import Song
-from gargalo.data.music.vocabulary import DRUMS, TIMING_STEP, TIMING_ZERO, VOCABULARY, played
+from gargalo.data.music.vocabulary import CHORDS, DRUMS, TIMING_STEP, TIMING_ZERO, VOCABULARY, played
 from gargalo.data.source import Skipped, Source
 from gargalo.errors import DataError, check_range
 from gargalo.registry import source
@@ -42,6 +43,7 @@ class Form(NamedTuple):
     unit: int
     metres: Metres
     force: bool
+    chords: bool = False
 
     @property
     def length(self) -> int:
@@ -49,8 +51,8 @@ class Form(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """A tune's windows ``[N, ...]``, the bars (from 1) at which they begin, its grams, and its distance to the grid
-    where that is lost."""
+    """A tune's windows ``[N, ...]``, chords behind their tokens where these are wanted, the bars (from 1) at which they
+    begin, its grams, and its distance to the grid where that is lost."""
 
     windows: npt.NDArray[np.uint8]
     bars: npt.NDArray[np.int64]
@@ -60,26 +62,37 @@ class Cut(NamedTuple):
 
 @source
 def melodies(
-    *, path: str, bars: int = 2, steps: int = 16, unit: int = 16, metres: Metres = "all", force: bool = False
+    *,
+    path: str,
+    bars: int = 2,
+    steps: int = 16,
+    unit: int = 16,
+    metres: Metres = "all",
+    force: bool = False,
+    chords: bool = False,
 ) -> Source:
     """Melodies in .mid, .rmi and .abc files, folders or .zip files of them (``a+b``), in windows of some bars.
 
     A window is ``bars`` times ``steps`` steps of 1/``unit`` notes from a bar line on, as tokens (see `vocabulary`).
     With ``metres=fitting`` tunes in which these are not whole bars are left out, with the reason. ``force`` takes
     performances that are off the grid. Every window is there once; variants of a tune are on one side of the split.
+    With ``chords`` a model is told the chord of each 1/8, one of 49, by the symbols or what sounds beside the melody.
 
     Raises DataError where there are no files of music, or none that can be used.
     """
-    form = form_of(bars, steps, unit, metres, force)
+    form = form_of(bars, steps, unit, metres, force)._replace(chords=chords)
     spec = DataSpec("sequence", (form.length,), likelihood="categorical", vocabulary=VOCABULARY)
+    if chords:
+        names = tuple(map(chord_name, range(CHORDS)))
+        spec = replace(spec, num_classes=CHORDS, class_names=names, places=chord_places(form.length, unit))
     return _source("melodies", path, form, spec, melody_cut)
 
 
 @source
-def tunes(*, bars: int = 2, steps: int = 16) -> Source:
+def tunes(*, bars: int = 2, steps: int = 16, chords: bool = False) -> Source:
     """Melodies of twenty old tunes in the public domain, which come with this package; no download."""
     with _own_tunes() as path:
-        return replace(melodies(path=str(path), bars=bars, steps=steps), name="tunes")
+        return replace(melodies(path=str(path), bars=bars, steps=steps, chords=chords), name="tunes")
 
 
 def _own_tunes() -> AbstractContextManager[Path]:
@@ -114,7 +127,7 @@ def grooves(*, path: str, bars: int = 2, steps: int = 16, unit: int = 16, metres
 def like(path: str, spec: DataSpec, unit: int = 16) -> Source:
     """Windows as long as those that a model was trained on, melodies or drums. DataError where it takes neither."""
     if spec.vocabulary == VOCABULARY and len(spec.shape) == 1:
-        return melodies(path=path, bars=1, steps=spec.shape[0], unit=unit)
+        return melodies(path=path, bars=1, steps=spec.shape[0], unit=unit, chords=spec.places > 0)
     for width, opened in ((len(DRUMS), drums), (3 * len(DRUMS), grooves)):
         if spec.shape[1:] == (width,):
             return opened(path=path, bars=1, steps=spec.shape[0], unit=unit)
@@ -145,13 +158,16 @@ def melody_cut(song: Song, form: Form) -> Cut:
     starts = _starts(song, lines, len(tokens), form)
     found = windows.cut(tokens, starts, form.length)
     kept = windows.sounding(found)
+    if form.chords:
+        found = np.concatenate([found, window_chords(song, starts, form.length, form.unit)], 1)
     return Cut(found[kept], 1 + np.searchsorted(lines, starts[kept]), windows.grams(tokens), error)
 
 
 def songs_in_windows(
     path: str | None, wanted: Container[str], shape: tuple[int, ...], form: Form
-) -> Iterator[npt.NDArray[np.uint8]]:
-    """Windows ``[N, *shape]`` that follow one another, in parts of songs in which something begins in each.
+) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]]:
+    """Windows ``[N, *shape]`` that follow one another, in parts of songs in which something begins in each, and their
+    chords where the form has such.
 
     Songs are those at ``path`` (the package's tunes where it is None) whose names are ``wanted``.
     """
@@ -162,10 +178,12 @@ def songs_in_windows(
             for name, song in songs_of(item, []):
                 if name not in wanted:
                     continue
-                apart = pieces_of(song, shape, form.unit, True)
-                found = apart.windows[apart.starts + shape[0] <= apart.length]
-                silent = ~windows.sounding(found)
-                yield from (run for run in np.split(found, np.flatnonzero(silent)) if len(run))
+                apart = pieces_of(song, shape, form.unit, True, form.chords)
+                whole = apart.starts + shape[0] <= apart.length
+                found = apart.windows[whole]
+                at = np.flatnonzero(~windows.sounding(found))
+                chords = [None] * (len(at) + 1) if apart.chords is None else np.split(apart.chords[whole], at)
+                yield from ((run, told) for run, told in zip(np.split(found, at), chords, strict=True) if len(run))
 
 
 def _starts(song: Song, lines: windows.Starts, length: int, form: Form) -> windows.Starts:
@@ -205,7 +223,8 @@ def _source(kind: str, path: str, form: Form, spec: DataSpec, cutter: Callable[[
         stamps = [[item.name, *item.stamp] for item in items + lists]
         places = [str(place.resolve()) for place in _places(path)]
         key = cache.key_of(kind, VERSION, version("symusic"), form, places, stamps)
-        entry = cache.load(key) or _collect(key, spec, form, items, cutter, held_out(lists))
+        shape = (spec.shape[0] + spec.places, *spec.shape[1:])  # chords lie behind tokens
+        entry = cache.load(key) or _collect(key, shape, form, items, cutter, held_out(lists))
     facts = entry.facts
     if not len(entry.values):
         first = "; ".join(f"{name}: {reason}" for name, reason in facts["skipped"][:3])
@@ -219,9 +238,10 @@ def _source(kind: str, path: str, form: Form, spec: DataSpec, cutter: Callable[[
     tunes = torch.tensor([tune for tune, _ in facts["rows"]])
     related, test = torch.tensor(facts["clusters"])[tunes], torch.isin(tunes, torch.tensor(facts["held_out"]))
     skipped = tuple(Skipped(name, reason) for name, reason in facts["skipped"])
+    values, told = entry.values.split([spec.shape[0], spec.places], 1) if spec.places else (entry.values, None)
     return Source(
-        path, spec, entry.values, test=test if bool(test.any()) else None, clusters=related,
-        names=names, skipped=skipped, release=entry.release,
+        path, spec, values, test=test if bool(test.any()) else None, clusters=related,
+        names=names, skipped=skipped, release=entry.release, conditions=told,
     )  # fmt: skip
 
 
@@ -290,14 +310,19 @@ def _items(place: Path, suffixes: frozenset[str], stack: ExitStack) -> list[Item
 
 
 def _collect(
-    key: str, spec: DataSpec, form: Form, items: list[Item], cutter: Callable[[Song, Form], Cut], kept_back: set[str]
+    key: str,
+    shape: tuple[int, ...],
+    form: Form,
+    items: list[Item],
+    cutter: Callable[[Song, Form], Cut],
+    kept_back: set[str],
 ) -> cache.Entry:
     """Read, cut and store all tunes; those that cannot be used are left out and named in the facts."""
     facts: dict[str, Any] = {"loose": 0, "copies": 0}
     facts |= {name: [] for name in ("tunes", "rows", "skipped", "clusters", "held_out")}
     # What is held out comes first: of two equal windows the one in training goes.
     items = sorted(items, key=lambda item: item.name not in kept_back)
-    return cache.store(key, spec.shape, _rows(form, items, cutter, kept_back, facts), facts)
+    return cache.store(key, shape, _rows(form, items, cutter, kept_back, facts), facts)
 
 
 def _rows(

@@ -17,6 +17,10 @@ HOLD, OFF, FIRST = 0, 1, 2
 LOWEST, HIGHEST = 21, 108  # the piano's
 VOCABULARY = FIRST + HIGHEST - LOWEST + 1
 
+QUALITIES = {"": (0, 4, 7), "m": (0, 3, 7), "7": (0, 4, 7, 10), "dim": (0, 3, 6)}  # of chords, above the root
+ROOTS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
+CHORDS = 1 + len(ROOTS) * len(QUALITIES)  # 0 is none, then each root's in the order of these
+
 Notes = npt.NDArray[np.int64]
 Tokens = npt.NDArray[np.uint8]
 
