@@ -9,7 +9,7 @@ restoration.json; pictures lie in $GARGALO_DATA.
 from __future__ import annotations
 
 import argparse
-import os
+import json
 import shutil
 import subprocess
 import sys
@@ -113,13 +113,19 @@ def large(minutes: float) -> None:
             print(f"{what}: {kilobytes / 1024:.0f} MiB, {seconds / megapixels:.2f} s/MP", flush=True)
 
 
+# A child inherits the peak of who starts it, so that one that has used little stands between.
+LAUNCHER = """
+import json, resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, stdout=sys.stderr)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([used.ru_maxrss, used.ru_utime + used.ru_stime]))
+"""
+
+
 def spent(command: list[str]) -> tuple[int, float]:
     """Peak memory in KiB and seconds of a processor, as the system counts them for a child."""
-    process = subprocess.Popen(command)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(command)} failed.")
-    return usage.ru_maxrss, usage.ru_utime + usage.ru_stime
+    found = subprocess.run([sys.executable, "-c", LAUNCHER, *command], check=True, stdout=subprocess.PIPE)
+    return tuple(json.loads(found.stdout))
 
 
 PARTS = {
