@@ -205,6 +205,22 @@ def inside(windows: np.ndarray, told: np.ndarray) -> float:
     return float(tones[chord[begins], (windows[begins].astype(int) - FIRST + LOWEST) % 12].mean())
 
 
+def bands(bench: Bench) -> list[Row]:
+    """Melody, chords and bass at once."""
+    model = bench.trained("bands", f"bands:path={bench.folder / 'nottingham'},metres=fitting")
+    found = gargalo.evaluate(model, samples=1)["music"]
+    greedy, still, copied = (found[key] for key in ("greedy", "still", "copied"))
+    what = "2 bars of melody, chords and bass"
+    return [
+        Row("bands/steps", f"{what}: steps at which all are right, against always holding",
+            greedy["steps"], still["steps"], "share"),
+        Row("bands/steps copied", f"{what}: the same, against the nearest training window",
+            greedy["steps"], copied["steps"], "share"),
+        Row("bands/notes", f"{what}: notes right, against the nearest training window",
+            greedy["notes"], copied["notes"], "F1"),
+    ]  # fmt: skip
+
+
 def interpolation(bench: Bench) -> list[Row]:
     """Ways between pairs of held-out windows."""
     model, rng = bench.run("generate"), np.random.default_rng(0)
@@ -348,6 +364,7 @@ PARTS: dict[str, Callable[[Bench], list[Row]]] = {
     "long": long,
     "samples": samples,
     "chords": chords,
+    "bands": bands,
     "interpolation": interpolation,
     "attributes": attributes,
     "continue": going_on,

@@ -206,7 +206,7 @@ def test_a_run_from_training_to_report(name, tmp_path, monkeypatch):
 def test_every_likelihood_explains_data(name):
     vocabulary = 5 if name == "categorical" else 0
     spec = DataSpec("image", (1, 8, 8), likelihood=name, vocabulary=vocabulary)
-    if name == "groove":  # of drums alone
+    if name in ("groove", "parts"):  # of music alone
         spec = DataSpec("sequence", (8, 27), likelihood=name, network="mixer:size=tiny")
     model, objective = make("vae", spec)
     target = torch.randint(0, 5, (4, *spec.shape)) if vocabulary else torch.rand(4, *spec.shape)

@@ -2,11 +2,14 @@
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
 
 import gargalo
 from gargalo.likelihoods import AutoregressiveBernoulli, PixelCNN
+from gargalo.registry import likelihood
+from gargalo.spec import DataSpec
 from gargalo.training import seeded
 
 
@@ -39,13 +42,30 @@ def test_a_pixel_sees_only_those_before_it(net):
 def test_pictures_are_drawn_with_the_chances_of_the_whole(net):
     h = torch.randn(3, 8, 11, 5)
     with torch.no_grad():
-        likelihood = AutoregressiveBernoulli(h, net)
-        greedy = likelihood.mode
+        found = AutoregressiveBernoulli(h, net)
+        greedy = found.mode
         torch.testing.assert_close(greedy, (net.logits(h, greedy) > 0).float())
         with seeded(3):
             many = AutoregressiveBernoulli(h[:1].expand(3_000, -1, -1, -1), net).sample()
         expected = net.logits(h[:1].expand(3_000, -1, -1, -1), many).sigmoid().mean(0)
     torch.testing.assert_close(many.mean(0), expected, atol=0.04, rtol=0)
+
+
+def test_chances_of_all_that_parts_can_do_sum_to_one_and_draws_follow_them():
+    spec = DataSpec("sequence", (1, 6))
+    head = likelihood.select("parts:sizes=2+3")(spec)
+    logits = torch.randn(1, 1, 6, generator=torch.Generator().manual_seed(0))
+    rows = [[*np.eye(2)[a], *np.eye(3)[b], float(bit)] for a, b, bit in itertools.product(range(2), range(3), range(2))]
+    steps = torch.tensor(np.array(rows), dtype=torch.float32)[:, None]
+    chances = head(logits.expand(12, -1, -1)).log_prob(steps).exp()
+    assert float(chances.sum()) == pytest.approx(1, abs=1e-6)
+    assert torch.equal(head(logits).mode[0, 0], steps[chances.argmax(), 0])
+    with seeded(0):
+        drawn = head(logits.expand(20_000, -1, -1)).sample()
+    torch.testing.assert_close(drawn.mean(0), (chances[:, None, None] * steps).sum(0), atol=0.02, rtol=0)
+    for wrong in ("2+x", "0+3", "4+3"):
+        with pytest.raises(ValueError, match="sizes"):
+            likelihood.select(f"parts:sizes={wrong}")(spec)
 
 
 @pytest.mark.parametrize("name", ["ssim", "ssim:scales=2"])

@@ -277,6 +277,31 @@ def test_a_model_that_is_told_chords_is_told_those_that_are_asked_for(tmp_path, 
         gargalo.traverse_song(model, song, "density")
 
 
+def test_a_band_goes_through_every_verb(jig, tmp_path, monkeypatch):
+    monkeypatch.setattr("gargalo.verbs.prior.EPOCHS", 1)
+    (tmp_path / "songs").mkdir()
+    for number in range(3):  # three songs, of which one is for the test
+        tracks = tuple(replace(track, notes=track.notes[number::4]) for track in jig.tracks)
+        gargalo.write_song(replace(jig, tracks=tracks), tmp_path / "songs" / f"{number}.mid")
+    data = f"bands:path={tmp_path / 'songs'},steps=12"
+    model = gargalo.train("music", data, tmp_path / "run", network="mixer:size=tiny,depth=1", epochs=1, latent_dim=8)
+    assert model.spec.shape == (24, 238)
+    found = gargalo.evaluate(model, samples=1)["music"]
+    assert 0 <= found["greedy"]["steps"] <= found["copied"]["steps"] <= 1
+    assert found["still"]["notes"] == 0
+    back = gargalo.reconstruct_song(model, jig)
+    assert [len(a.notes) == len(b.notes) for a, b in zip(back.tracks, jig.tracks, strict=True)] == [False] * 3
+    (new,) = gargalo.sample_songs(model, 1, bars=4)
+    assert [track.name for track in new.tracks] == ["melody", "chords", "bass", "drums"]
+    assert [track.drums for track in new.tracks] == [False, False, False, True]
+    assert gargalo.continue_song(model, jig, 2).end >= 0
+    assert len(gargalo.interpolate_songs(model, [jig, back], steps=2)) == 2
+    gargalo.vary_song(model, jig)
+    assert gargalo.report(model.path).exists()
+    with pytest.raises(ValueError, match="for melodies"):
+        gargalo.sample_songs(model, 1, key="G")
+
+
 def test_bars_and_units_are_those_of_the_data_that_a_model_was_trained_on():
     spec = DataSpec("sequence", (24,), vocabulary=90)
     for text, wanted in (

@@ -222,6 +222,49 @@ class Strokes:
         return torch.cat([bits, bits.repeat(1, 1, 2) * drawn], 2)
 
 
+@dataclass(frozen=True)
+class Parts:
+    """Groups of bits ``[N, T, D]`` of which one each is set, of ``sizes``, and behind them bits that are free."""
+
+    logits: Tensor
+    sizes: tuple[int, ...]
+
+    @property
+    def mode(self) -> Tensor:
+        return self._drawn(lambda group: group.argmax(2), lambda free: (free > 0).float())
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        *groups, free = self._split(self.logits)
+        *known, bits = self._split(x.float())
+        told = sum((part * one.log_softmax(2)).sum((1, 2)) for one, part in zip(groups, known, strict=True))
+        return told + distributions.Bernoulli(free).log_prob(bits)
+
+    def sample(self) -> Tensor:
+        return self._drawn(
+            lambda group: torch.distributions.Categorical(logits=group).sample(),
+            lambda free: distributions.Bernoulli(free).sample(),
+        )
+
+    def _drawn(self, one: Callable[[Tensor], Tensor], bits: Callable[[Tensor], Tensor]) -> Tensor:
+        *groups, free = self._split(self.logits)
+        chosen = [F.one_hot(one(group), group.shape[2]).float() for group in groups]
+        return torch.cat([*chosen, bits(free)], 2)
+
+    def _split(self, values: Tensor) -> tuple[Tensor, ...]:
+        return values.float().split([*self.sizes, values.shape[2] - sum(self.sizes)], 2)
+
+
+class Grouped(nn.Module):
+    channels = 1
+
+    def __init__(self, sizes: tuple[int, ...]) -> None:
+        super().__init__()
+        self.sizes = sizes
+
+    def forward(self, h: Tensor) -> Likelihood:
+        return Parts(h, self.sizes)
+
+
 class Groove(nn.Module):
     channels = 1
 
@@ -314,6 +357,17 @@ def groove(spec: DataSpec) -> nn.Module:
     if spec.kind != "sequence" or spec.is_tokens or spec.shape[1] % 3:
         raise ValueError(f"groove explains bits, velocities and timings, (T, 3 D); this data has shape {spec.shape}.")
     return Groove(spec.shape[1] // 3)
+
+
+@likelihood
+def parts(spec: DataSpec, *, sizes: str = "2") -> nn.Module:
+    """Groups of bits, of so many as ``sizes`` such as 90+49+90 says, of which one each is set at every step, and behind
+    them bits that are free: of ``bands``."""
+    counts = tuple(int(part) for part in sizes.split("+") if part.strip().isdecimal())
+    width = spec.shape[-1] if spec.kind == "sequence" and not spec.is_tokens else 0
+    if len(counts) != len(sizes.split("+")) or min(counts) < 1 or sum(counts) > width:
+        raise ValueError(f"parts: sizes={sizes!r} must be whole numbers such as 90+49+90, within shape {spec.shape}.")
+    return Grouped(counts)
 
 
 @likelihood

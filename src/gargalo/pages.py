@@ -76,7 +76,7 @@ def _music(model: TrainedModel, split: str) -> list[str]:
 
     def player(windows: np.ndarray, caption: str) -> str:
         few = windows[:PLAYED]
-        song = pieces.new_song(pieces.apart(few) if few.ndim == 2 else few, Metre(0, 4, 4), form.unit)
+        song = pieces.new_song(pieces.apart(few), Metre(0, 4, 4), form.unit)
         sound = base64.b64encode(wav(render(song), halved=True)).decode()
         shown = f'<audio controls src="data:audio/wav;base64,{sound}"></audio>'
         return f"<figure>{shown}<figcaption>{caption}</figcaption></figure>"

@@ -15,7 +15,7 @@ from benchmarks import music_fuzz
 
 from gargalo.data import open_like, open_source
 from gargalo.data.batches import Feed
-from gargalo.data.music import files, grid, notation, pieces, sound, windows
+from gargalo.data.music import bands, files, grid, notation, pieces, sound, windows
 from gargalo.data.music.harmony import chord_name, chord_number, chord_of, song_chords, told_chords
 from gargalo.data.music.song import Key, Metre, Song, Tempo, Track, sorted_notes
 from gargalo.data.music.vocabulary import (
@@ -104,6 +104,62 @@ def test_a_song_of_three_minutes_taken_apart_and_put_together_is_the_same(band):
         for given, found in zip(band.tracks, back.tracks, strict=True):
             assert (found.name, found.program, found.drums) == (given.name, given.program, given.drums)
             assert found.notes.tolist() == given.notes.tolist()
+
+
+@pytest.fixture
+def trio(band):
+    """The same with a bass and chords."""
+    bars = np.arange(0, 480 * 288, 1440)
+    low = np.stack([bars, np.full(len(bars), 1440), 36 + bars // 1440 % 12, np.full(len(bars), 70)], 1)
+    upper = np.concatenate([low + np.array([0, 0, 12 + tone, 0]) for tone in (0, 4, 7)])
+    low[:, 1] = 700
+    parts = Track("Bass", 32, False, low), Track("Strings", 48, False, sorted_notes(upper))
+    return replace(band, tracks=(*band.tracks, *parts))
+
+
+def test_a_band_taken_apart_and_put_together_is_the_same(trio):
+    apart = pieces.pieces_of(trio, (32, 238))
+    assert (apart.windows.shape[1:], set(np.unique(apart.windows))) == ((32, 238), {0, 1})
+    found = bands.band_of(apart.windows)
+    assert (found.columns == apart.windows).all()
+    assert [chord_name(number) for number in found.chords[:3, 0]] == ["C", "D", "E"]  # two bars of 6/8 each
+    back = pieces.with_windows(apart, apart.windows)
+    assert all(a.notes.tolist() == b.notes.tolist() for a, b in zip(trio.tracks, back.tracks, strict=True))
+    quiet = np.broadcast_to(bands.silence(32).columns, apart.windows.shape)
+    silenced = pieces.with_windows(apart, quiet)
+    assert [len(track.notes) for track in silenced.tracks] == [0, 0, 0, len(trio.tracks[3].notes)]
+    assert not windows.sounding(quiet).any()
+    longer = pieces.continued(apart, apart.windows[0])
+    assert [len(a.notes) - len(b.notes) for a, b in zip(longer.tracks, trio.tracks, strict=True)] == [
+        (found.melody[0] >= FIRST).sum(), found.drums[0].sum(), (found.bass[0] >= FIRST).sum(), 0,
+    ]  # fmt: skip
+    new = pieces.new_song(apart.windows[:1], Metre(0, 6, 8))
+    assert [track.name for track in new.tracks] == ["melody", "chords", "bass", "drums"]
+    assert new.tracks[1].notes[:3, 2].tolist() == [48, 52, 55]
+    alone = replace(trio, tracks=trio.tracks[:1])
+    with pytest.raises(DataError, match="one part alone"):
+        pieces.pieces_of(alone, (32, 238))
+
+
+def test_a_source_of_bands_moves_all_parts_but_drums_into_another_key(trio, tmp_path):
+    files.write_midi(trio, tmp_path / "band.mid")
+    source = open_source(f"bands:path={tmp_path},steps=12")
+    assert source.spec.shape == (24, 238)
+    bits = source.spec.scaled(source.values)
+    moved = augmentation["transpose"](bits, torch.Generator().manual_seed(0), most=6)
+    old, new = (bands.band_of(part.numpy().astype(np.uint8)) for part in (bits, moved))
+    assert (new.drums == old.drums).all()
+    lines = ((new.melody, old.melody), (new.bass, old.bass))
+    shifts = [
+        [set((a[b >= FIRST].astype(int) - b[b >= FIRST]).tolist()) for a, b in zip(*line, strict=True)]
+        for line in lines
+    ]
+    assert all(len(shift) == 1 for shift in shifts[0])
+    assert shifts[0] == shifts[1]
+    roots = (new.chords[:, 0].astype(int) - old.chords[:, 0]) // 4 % 12
+    assert roots.tolist() == [min(shift) % 12 for shift in shifts[0]]
+    assert len(set(roots.tolist())) > 5
+    assert all(((a < FIRST) == (b < FIRST)).all() for a, b in lines)
 
 
 def test_notes_put_in_another_place_keep_the_rest_of_the_song(band):

@@ -76,7 +76,7 @@ def _sums(songs: list[dict[str, Any]]) -> list[str]:
     counts = (f"{metre} {sum(metre in song['metres'] for song in songs):,}" for metre in metres)
     hours = sum(song["seconds"] for song in songs) / 3600
     lines = [f"{len(songs):,} songs, {hours:.1f} hours, in {', '.join(counts)}"]
-    for name in ("melodies", "drums"):
+    for name in ("melodies", "drums", "bands"):
         rows = [song["windows"][name] for song in songs]
         refused = Counter(row["reason"] for row in rows if row["reason"])
         used = len(songs) - refused.total()

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gargalo.data.music.vocabulary import FIRST, HIGHEST, LOWEST, QUALITIES, ROOTS, VOCABULARY
+from gargalo.data.music.vocabulary import BAND, FIRST, HIGHEST, LOWEST, QUALITIES, ROOTS, VOCABULARY
 from gargalo.registry import augmentation
 
+TURN = len(QUALITIES) * len(ROOTS)  # chords, until they are the same again
 SHADES, DARK = 4, 1e-4  # knots of a shade each way; the least value, whose powers are still numbers with a slope
 
 
@@ -107,22 +108,45 @@ def relit(
 
 @augmentation
 def transpose(target: Tensor, generator: torch.Generator, *, most: int = 6) -> Tensor:
-    """Melodies, and the chords behind them, in another key, up to ``most`` semitones away and never beyond the keys of
-    a piano."""
-    if target.dim() != 2:
-        raise ValueError(
-            f"transpose works on melodies, tokens of shape (T,); these data have {tuple(target.shape[1:])}."
-        )
+    """Melodies, and the chords behind them, or bands in another key, up to ``most`` semitones away and never beyond the
+    keys of a piano."""
     if not 0 <= most <= HIGHEST - LOWEST:
         raise ValueError(f"transpose: most={most} must lie between 0 and {HIGHEST - LOWEST}.")
+    if target.dim() == 3 and target.shape[2] == sum(BAND):
+        return _band_transposed(target, generator, most)
+    if target.dim() != 2:
+        raise ValueError(
+            f"transpose works on melodies, tokens of shape (T,), and bands; these data have {tuple(target.shape[1:])}."
+        )
     pitched = (target >= FIRST) & (target < VOCABULARY)
-    down = torch.where(pitched, target - FIRST, most).amin(1).clamp(max=most)
-    up = torch.where(pitched, VOCABULARY - 1 - target, most).amin(1).clamp(max=most)
-    drawn = torch.rand(len(target), generator=generator, device=target.device)
-    shift = (drawn * (down + up + 1)).floor().to(target.dtype) - down
+    shift = _shift(target, pitched, generator, most)[:, None]
     chord = target - VOCABULARY - 1  # below 0: none
-    turned = target - chord + (chord + len(QUALITIES) * shift[:, None]) % (len(QUALITIES) * len(ROOTS))
-    return torch.where(pitched, target + shift[:, None], torch.where(chord >= 0, turned, target))
+    turned = target - chord + (chord + len(QUALITIES) * shift) % TURN
+    return torch.where(pitched, target + shift, torch.where(chord >= 0, turned, target))
+
+
+def _shift(tokens: Tensor, pitched: Tensor, generator: torch.Generator, most: int) -> Tensor:
+    """Semitones ``[N]``, for tokens ``[N, T]`` of which some are pitches."""
+    down = torch.where(pitched, tokens - FIRST, most).amin(1).clamp(max=most)
+    up = torch.where(pitched, VOCABULARY - 1 - tokens, most).amin(1).clamp(max=most)
+    drawn = torch.rand(len(tokens), generator=generator, device=tokens.device)
+    return (drawn * (down + up + 1)).floor().to(down.dtype) - down
+
+
+def _band_transposed(bits: Tensor, generator: torch.Generator, most: int) -> Tensor:
+    """Bits ``[N, T, 238]`` of melody, chords and bass moved along; drums stay."""
+    melody, chords, bass, drums = bits.split(BAND, 2)
+    tokens = torch.arange(VOCABULARY, device=bits.device).expand(len(bits), -1)
+    heard = (melody + bass).amax(1) > 0
+    shift = _shift(tokens, heard & (tokens >= FIRST), generator, most)[:, None]
+    pitches = FIRST + (torch.arange(VOCABULARY - FIRST, device=bits.device) - shift) % (VOCABULARY - FIRST)
+    roots = 1 + (torch.arange(TURN, device=bits.device) - len(QUALITIES) * shift) % TURN
+
+    def along(part: Tensor, kept: int, source: Tensor) -> Tensor:
+        places = source[:, None].expand(-1, part.shape[1], -1)
+        return torch.cat([part[..., :kept], part.gather(2, places)], 2)
+
+    return torch.cat([along(melody, FIRST, pitches), along(chords, 1, roots), along(bass, FIRST, pitches), drums], 2)
 
 
 def _moved(pictures: Tensor, place: Tensor) -> Tensor:
@@ -147,6 +171,6 @@ def default_for(kind: str, shape: tuple[int, ...], vocabulary: int = 0) -> str:
 
     Melodies mean the same in every key.
     """
-    if kind == "sequence" and vocabulary == VOCABULARY:
+    if kind == "sequence" and (vocabulary == VOCABULARY or shape[1:] == (sum(BAND),)):
         return "transpose"
     return "photo" if kind == "image" and shape[0] == 3 else "none"

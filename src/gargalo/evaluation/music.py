@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gargalo.checkpoint import TrainedModel
 from gargalo.data.batches import Feed, derive
-from gargalo.data.music.vocabulary import DRUMS, FIRST, HOLD, VOCABULARY
+from gargalo.data.music.vocabulary import BAND, BEGINS, DRUMS, FIRST, HOLD, VOCABULARY
 from gargalo.distributions import DiagonalGaussian
 from gargalo.functional import standard_normal_kl
 from gargalo.likelihoods import Strokes
@@ -24,9 +24,14 @@ COMPARED, AT_ONCE = 1_000, 1 << 22  # rows for which copies are looked for, and 
 
 
 def is_music(spec: DataSpec) -> bool:
-    """Whether examples are melodies or drum parts, as those of the sources of music."""
+    """Whether examples are melodies, drum parts or bands, as those of the sources of music."""
     melody = spec.is_tokens and spec.vocabulary == VOCABULARY
-    return melody or is_groove(spec) or (spec.is_bits and spec.shape[1:] == (len(DRUMS),))
+    return melody or is_groove(spec) or is_band(spec) or (spec.is_bits and spec.shape[1:] == (len(DRUMS),))
+
+
+def is_band(spec: DataSpec) -> bool:
+    """Whether examples are all parts of a song together."""
+    return spec.likelihood.startswith("parts") and spec.shape[1:] == (sum(BAND),)
 
 
 def is_groove(spec: DataSpec) -> bool:
@@ -54,7 +59,7 @@ def figures(
     rows = {
         "greedy": score(found.round().long(), given),
         "sampled": score(torch.cat(drawn)[..., :symbols].long(), given),
-        "still": score(torch.full_like(given, HOLD).long(), given),
+        "still": score(_held(given).long(), given),
         "copied": score(nearest(given[:COMPARED], seen), given[:COMPARED]),
     }
     played = {"played": feel(model, feed, model.spec.scaled(train))} if symbols else {}
@@ -86,11 +91,13 @@ def feel(model: TrainedModel, feed: Feed, train: Tensor) -> dict[str, dict[str, 
 
 
 def score(found: Tensor, wanted: Tensor) -> dict[str, float]:
-    """Of tokens ``[N, T]`` or bits ``[N, T, 9]``: the share of ``steps`` and of whole ``windows`` that are right;
-    ``precision`` and ``recall`` of notes, which are right where step and pitch are, and ``notes``, their F1."""
+    """Of tokens ``[N, T]`` or bits ``[N, T, 9 or 238]``: the share of ``steps`` and of whole ``windows`` that are
+    right; ``precision`` and ``recall`` of notes, which are right where step and pitch are, and ``notes``, their F1."""
     found, wanted = found.long(), wanted.long()
     same = (found == wanted).flatten(2).all(2) if wanted.dim() == 3 else found == wanted
     least = 1 if wanted.dim() == 3 else FIRST
+    if wanted.shape[2:] == (sum(BAND),):
+        found, wanted = found[..., BEGINS], wanted[..., BEGINS]
     said, known = found >= least, wanted >= least
     hits = int((said & known & (found == wanted)).sum())
     precision, recall = hits / max(1, int(said.sum())), hits / max(1, int(known.sum()))
@@ -103,10 +110,26 @@ def score(found: Tensor, wanted: Tensor) -> dict[str, float]:
     }
 
 
+def _held(given: Tensor) -> Tensor:
+    """Rows like these in which nothing new begins."""
+    held = torch.full_like(given, HOLD)
+    if given.shape[2:] == (sum(BAND),):
+        held[..., [0, BAND[0], sum(BAND[:2])]] = 1  # on goes the melody, no chord, on goes the bass
+    return held
+
+
 def nearest(rows: Tensor, known: Tensor) -> Tensor:
     """For each row the known one with the most equal entries: ``[N, *shape]``."""
-    rows, small = (x.flatten(1).float() for x in (rows, known))
+    rows, small = (_short(x).flatten(1).float() for x in (rows, known))
     best = torch.empty(len(rows), dtype=torch.long)  # one piece: small ones between large ones are in the way
     for part in torch.arange(len(rows)).split(max(1, AT_ONCE // len(small))):
         best[part] = torch.cdist(rows[part], small, p=0).argmin(1)  # how many entries differ
     return known[best]
+
+
+def _short(rows: Tensor) -> Tensor:
+    """Of a band the numbers of what is set, ``[N, T, 12]``: fewer to compare."""
+    if rows.shape[2:] != (sum(BAND),):
+        return rows
+    *groups, drums = rows.split(BAND, 2)
+    return torch.cat([*(group.argmax(2, keepdim=True).float() for group in groups), drums.float()], 2)

@@ -187,7 +187,7 @@ def traverse_song(
         raise ValueError(f"span={span} must be between -{MAX_SPAN:g} and {MAX_SPAN:g}, and not 0.")
     apart = taken(model, song, force)
     if apart.windows.ndim != 2:
-        raise ValueError(f"{attribute} is of melodies; this model plays drums.")
+        raise ValueError(f"{attribute} is of melodies; this model plays drums or several parts.")
     found, codes = sliders(model, scale_of(song.tracks[apart.track].notes)), embed(model, apart.windows)
     amounts = [float(span)] if steps == 1 else np.linspace(-span, span, steps).round(9).tolist()
     plays = np.any(apart.windows >= FIRST, axis=1)[:, None]  # silence stays silent

@@ -123,10 +123,10 @@ def sample_songs(
             parts.append(window)
     found = np.concatenate(parts, 1)[:, :length]
     if key is not None and found.ndim > 2:
-        raise ValueError(f"key={key!r}: drums have none. Leave it out.")
+        raise ValueError(f"key={key!r} is for melodies; this model plays drums or several parts. Leave it out.")
     if key is not None:
         found = np.stack([in_key(row, key) for row in found])
-    made = pieces.apart(found) if found.ndim == 2 else found
+    made = pieces.apart(found)
     microseconds = round(60_000_000 / tempo)
     rows = [made] if together else list(made[:, None])
     return [
@@ -301,7 +301,7 @@ def like_first(apart: Pieces, first: int, found: Windows, together: bool) -> lis
     song, metre = apart.song, pieces.bar_at(apart, first)[0]
     tick = pieces.tick_of(apart, first)
     tempo = [t for t in song.tempos if t.tick <= tick][-1]
-    rows = pieces.apart(found) if found.ndim == 2 else found
+    rows = pieces.apart(found)
     options: dict[str, Any] = {
         "name": song.name,
         "program": song.tracks[apart.track].program,

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from gargalo.data.music.grid import bar_starts, grid_error, lateness, moved
 from gargalo.data.music.harmony import ROOTS
 from gargalo.data.music.song import LENGTH, PITCH, START, Key, Song, Track
-from gargalo.data.music.sources import Cut, Form, drum_cut, melody_cut, music_items, songs_of
+from gargalo.data.music.sources import Cut, Form, band_cut, drum_cut, melody_cut, music_items, songs_of
 from gargalo.data.music.vocabulary import FIRST, HIGHEST, LOWEST, Tokens, melody_notes
 from gargalo.data.source import Skipped
 from gargalo.errors import DataError
@@ -45,7 +45,7 @@ def look_into(path: str, form: Form) -> tuple[list[dict[str, Any]], list[Skipped
 def facts(song: Song, form: Form) -> dict[str, Any]:
     """As JSON has it: title, seconds, bars, metres, tempos, key, tracks, grid error, and windows for each source.
 
-    ``windows`` has, for melodies and for drums, ``usable`` and the ``reason`` where there are none.
+    ``windows`` has, for melodies, drums and bands, ``usable`` and the ``reason`` where there are none.
     """
     pitched = [track.notes for track in song.tracks if not track.drums]
     return {
@@ -58,7 +58,11 @@ def facts(song: Song, form: Form) -> dict[str, Any]:
         "signature": [key_name(key) for key in song.keys],
         "chords": len(song.chords),
         "tracks": [_track(song, track, form.unit) for track in song.tracks],
-        "windows": {"melodies": _usable(song, form, melody_cut), "drums": _usable(song, form, drum_cut)},
+        "windows": {
+            "melodies": _usable(song, form, melody_cut),
+            "drums": _usable(song, form, drum_cut),
+            "bands": _usable(song, form, band_cut),
+        },
     }
 
 

@@ -40,6 +40,12 @@ def chord_name(number: int) -> str:
     return "N" if number == 0 else ROOTS[root] + list(QUALITIES)[quality]
 
 
+def chord_pitches(number: int) -> list[int]:
+    """The pitches of a class from its root upwards, that below middle C; none for 0."""
+    root, quality = divmod(number - 1, len(QUALITIES))
+    return [] if number == 0 else [48 + root + tone for tone in list(QUALITIES.values())[quality]]
+
+
 def song_chords(song: Song, unit: int = 16) -> npt.NDArray[np.uint8]:
     """The class at every step, up to the end of the song: by its symbols, else by what sounds in each pulse.
 

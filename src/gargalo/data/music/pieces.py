@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from gargalo.data.music import windows
+from gargalo.data.music import bands, windows
 from gargalo.data.music.grid import WARN_ABOVE, check_grid, lateness, moved, quantized, steps_a_bar, to_steps, to_ticks
-from gargalo.data.music.harmony import window_chords
+from gargalo.data.music.harmony import chord_pitches, window_chords
 from gargalo.data.music.song import MICROSECONDS, PITCH, START, VELOCITY, Metre, Song, Tempo, Track, sorted_notes
 from gargalo.data.music.vocabulary import (
+    BAND,
     DRUM_PITCHES,
     DRUMS,
     HOLD,
@@ -35,13 +36,14 @@ from gargalo.data.music.vocabulary import (
 )
 
 DEFAULT_VELOCITY = 80
+CHORDAL, BASS = 0, 33  # the programs of chords and of a bass, piano and fingered bass
 DIVISION = 480  # ticks a quarter of songs that are made here
 
 
 @dataclass(frozen=True, eq=False)
 class Pieces:
-    """Windows ``[N, L]`` of a melody, ``[N, L, 9]`` of drums or ``[N, L, 27]`` of a groove, and all that is needed to
-    put the song together."""
+    """Windows ``[N, L]`` of a melody, ``[N, L, 9]`` of drums, ``[N, L, 27]`` of a groove or ``[N, L, 238]`` of a band,
+    and all that is needed to put the song together."""
 
     song: Song  # with its lateness taken away
     track: int
@@ -51,15 +53,18 @@ class Pieces:
     length: int  # steps of the whole
     windows: npt.NDArray[np.uint8]
     chords: npt.NDArray[np.uint8] | None = None  # [N, places], of a melody, where they were asked for
+    low: bool = False  # the track is a bass, whose lowest notes count
 
 
 def pieces_of(song: Song, shape: tuple[int, ...], unit: int = 16, force: bool = False, chords: bool = False) -> Pieces:
     """The melody of a whole song in windows of ``shape`` ``[L]``, or its drum part: hits for ``[L, 9]``, with how they
-    are played for ``[L, 27]``. In any metre.
+    are played for ``[L, 27]``; or all its parts, ``[L, 238]``. In any metre.
 
     Each window begins at a bar line; a last one, or a song, that is shorter ends in silence. A warning where the melody
     is loosely on the grid; DataError where it is not, unless ``force``, and where the song has no such part.
     """
+    if shape[1:] == (sum(BAND),):
+        return band_pieces(song, shape[0], unit, force)
     if len(shape) == 2:
         return drum_pieces(song, shape[0], unit, shape[1])
     pieces = melody_pieces(song, shape[0], unit, force)
@@ -70,9 +75,12 @@ def pieces_of(song: Song, shape: tuple[int, ...], unit: int = 16, force: bool = 
 
 
 def with_windows(pieces: Pieces, found: npt.NDArray[np.uint8]) -> Song:
-    """The song with what windows like ``pieces.windows`` say in the place of its own melody or drum part."""
+    """The song with what windows like ``pieces.windows`` say in the place of its own melody or drum part, or of all its
+    parts."""
     if found.ndim == 2:
         return with_melody(pieces, found)
+    if found.shape[2] == sum(BAND):
+        return with_band(pieces, found)
     return with_drums(pieces, found) if found.shape[2] == len(DRUMS) else with_groove(pieces, found)
 
 
@@ -95,6 +103,31 @@ def drum_pieces(song: Song, length: int, unit: int = 16, width: int = len(DRUMS)
     return cut_columns(song, windows.drum_track(song), played(part)[:, :width], lines, length, unit)
 
 
+def band_pieces(song: Song, length: int, unit: int = 16, force: bool = False) -> Pieces:
+    """All parts in windows of ``length`` steps. DataError where it is off the grid, or has one part alone."""
+    who = bands.players(song)
+    lead = next(number for number in who if number is not None)
+    late = lateness(song, song.tracks[lead], unit)
+    song = moved(song, late)
+    check_grid(song, song.tracks[lead], unit, force)
+    band, lines = bands.song_band(song, unit)
+    starts = following(lines, len(band.melody), length)
+    return Pieces(song, lead, late, unit, starts, len(band.melody), bands.cut(band, starts, length))
+
+
+def with_band(pieces: Pieces, found: npt.NDArray[np.uint8]) -> Song:
+    """The song with the melody, bass and drums that windows ``[N, L, 238]`` say in the place of its own.
+
+    Chords are what else sounds, which stays; a part that the song lacks is not added.
+    """
+    band, song = bands.band_of(found), pieces.song
+    for number, part in zip(bands.players(song), (band.melody, band.bass, band.drums), strict=True):
+        if number is not None:
+            own = replace(pieces, song=song, track=number, late=0, low=part is band.bass)
+            song = with_windows(own, part)
+    return moved(song, -pieces.late)
+
+
 def cut_columns(
     song: Song, track: int, columns: npt.NDArray[np.uint8], lines: windows.Starts, length: int, unit: int
 ) -> Pieces:
@@ -108,13 +141,12 @@ def with_melody(pieces: Pieces, found: Tokens) -> Song:
     """The song with the melody that windows ``[N, L]`` say in the place of its own."""
     own = pieces.song.tracks[pieces.track].notes
     places = quantized(pieces.song, pieces.song.tracks[pieces.track], pieces.unit)
-    rows = skyline_rows(places)
+    rows = skyline_rows(places, pieces.low)
     now = melody_notes(joined(pieces, found))
     starts, ends = (to_ticks(pieces.song, now[:, column], pieces.unit) for column in (0, 1))
     made = np.stack([starts, ends - starts, now[:, 2], _velocities_at(own[rows], starts)], 1)
-    before = {
-        (start, pitch): (end, row) for (start, end, pitch, _), row in zip(skyline(places).tolist(), rows, strict=True)
-    }
+    line = skyline(places, pieces.low).tolist()
+    before = {(start, pitch): (end, row) for (start, end, pitch, _), row in zip(line, rows, strict=True)}
     for note, (start, end, pitch) in zip(made, now.tolist(), strict=True):
         if (start, pitch) in before:
             end_before, row = before[start, pitch]
@@ -155,7 +187,9 @@ def with_groove(pieces: Pieces, found: npt.NDArray[np.uint8]) -> Song:
 
 
 def apart(found: Tokens) -> Tokens:
-    """Windows ``[N, L]`` of melodies that do not go on with the last note of the one before."""
+    """Windows ``[N, L]`` of melodies, or of other parts, that do not go on with the last note of the one before."""
+    if found.ndim > 2:
+        return bands.apart(found) if found.shape[2] == sum(BAND) else found
     found = found.copy()
     found[found[:, 0] == HOLD, 0] = OFF
     return found
@@ -170,30 +204,35 @@ def new_song(
     program: int = 0,
     microseconds: int = MICROSECONDS,
 ) -> Song:
-    """A song of one track that plays windows ``[N, L]`` of a melody, or ``[N, L, 9 or 27]`` of drums, one by one."""
+    """A song that plays windows ``[N, L]`` of a melody, ``[N, L, 9 or 27]`` of drums, or ``[N, L, 238]`` of a band, one
+    by one."""
     whole = found.reshape(-1, *found.shape[2:])
     song = Song(name, DIVISION, (), (Tempo(0, microseconds),), (metre,))
-    if found.ndim == 2:
-        starts, ends, pitches = melody_notes(whole).T
-        begin = to_ticks(song, starts, unit)
-        loud = np.full(len(starts), DEFAULT_VELOCITY)
-        notes = sorted_notes(np.stack([begin, to_ticks(song, ends, unit) - begin, pitches, loud], 1))
-    else:
-        notes = _hits(song, whole, unit)
+    if whole.shape[1:] == (sum(BAND),):
+        return replace(song, tracks=_band_tracks(song, bands.band_of(whole), program, unit))
+    notes = _tones(song, melody_notes(whole), unit) if found.ndim == 2 else _hits(song, whole, unit)
     track = Track("melody" if found.ndim == 2 else "drums", program, found.ndim == 3, notes)
     return replace(song, tracks=(track,))
 
 
 def continued(pieces: Pieces, more: npt.NDArray[np.uint8]) -> Song:
-    """The song, and after its last bar what steps ``[T]`` of a melody, or ``[T, 9 or 27]`` of drums, say."""
-    own = pieces.song.tracks[pieces.track]
-    extra = new_song(more[None], Metre(0, 4, 4), pieces.unit).tracks[0].notes
-    scale = np.array([pieces.song.division / DIVISION] * 2 + [1, 1])
-    extra = np.rint(extra * scale).astype(np.int64)
-    extra[:, START] += to_ticks(pieces.song, np.array([pieces.length]), pieces.unit)
-    if more.shape[1:] != (3 * len(DRUMS),):  # which say for themselves how loud they are
-        extra[:, VELOCITY] = _velocities_at(own.notes, extra[:, START])
-    return _with_notes(pieces, np.concatenate([own.notes, extra]))
+    """The song, and after its last bar what steps ``[T]`` of a melody, ``[T, 9 or 27]`` of drums, or ``[T, 238]`` of a
+    band, say."""
+    new = new_song(more[None], Metre(0, 4, 4), pieces.unit).tracks
+    song, scale = pieces.song, np.array([pieces.song.division / DIVISION] * 2 + [1, 1])
+    places = (pieces.track,)
+    if more.shape[1:] == (sum(BAND),):
+        who = bands.players(song)
+        places = who.melody, None, who.bass, who.drums
+    for number, track in zip(places, new, strict=True):
+        if number is None:
+            continue
+        own, extra = song.tracks[number].notes, np.rint(track.notes * scale).astype(np.int64)
+        extra[:, START] += to_ticks(song, np.array([pieces.length]), pieces.unit)
+        if more.shape[1:] != (3 * len(DRUMS),):  # which say for themselves how loud they are
+            extra[:, VELOCITY] = _velocities_at(own, extra[:, START])
+        song = _with_notes(replace(pieces, song=song, track=number, late=0), np.concatenate([own, extra]))
+    return moved(song, -pieces.late)
 
 
 def bar_at(pieces: Pieces, number: int) -> tuple[Metre, int]:
@@ -230,9 +269,37 @@ def _silence(found: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     silent = np.zeros_like(found[0])
     if silent.ndim == 1:
         silent[0] = OFF
+    elif silent.shape[1] == sum(BAND):
+        silent = bands.silence(len(silent)).columns
     elif silent.shape[1] != len(DRUMS):  # a groove's timings, or that of taps
         silent[:, -(len(DRUMS) if silent.shape[1] > len(DRUMS) else 1) :] = TIMING_ZERO
     return silent
+
+
+def _band_tracks(song: Song, band: bands.Band, program: int, unit: int) -> tuple[Track, ...]:
+    """Melody, chords, bass and drums; chords are played anew wherever another begins."""
+    lead, low = (_tones(song, melody_notes(part), unit) for part in (band.melody, band.bass))
+    begins = np.flatnonzero(np.diff(band.chords, prepend=0))
+    ends = np.append(begins[1:], len(band.chords))[: len(begins)]
+    tones = [
+        (start, end, pitch)
+        for start, end in zip(begins.tolist(), ends.tolist(), strict=True)
+        for pitch in chord_pitches(int(band.chords[start]))
+    ]
+    chords = _tones(song, np.array(tones, np.int64).reshape(-1, 3), unit)
+    return (
+        Track("melody", program, False, lead),
+        Track("chords", CHORDAL, False, chords),
+        Track("bass", BASS, False, low),
+        Track("drums", 0, True, _hits(song, band.drums, unit)),
+    )
+
+
+def _tones(song: Song, notes: npt.NDArray[np.int64], unit: int) -> Notes:
+    """Of ``[N, 3]``: first step, step after the last, pitch."""
+    begin, end = (to_ticks(song, notes[:, column], unit) for column in (0, 1))
+    loud = np.full(len(notes), DEFAULT_VELOCITY)
+    return sorted_notes(np.stack([begin, end - begin, notes[:, 2], loud], 1))
 
 
 def _hits(song: Song, columns: npt.NDArray[np.uint8], unit: int) -> Notes:

@@ -19,18 +19,21 @@ import torch
 from gargalo.data import cache
 from gargalo.data.listing import Item, listing
 from gargalo.data.music import windows
+from gargalo.data.music.bands import cut as cut_band
+from gargalo.data.music.bands import players, song_band
 from gargalo.data.music.files import SUFFIXES, read_music
 from gargalo.data.music.grid import WARN_ABOVE, check_grid, lateness, moved, steps_a_bar
 from gargalo.data.music.harmony import chord_name, chord_places, window_chords
 from gargalo.data.music.pieces import pieces_of
 from gargalo.data.music.song import Song
-from gargalo.data.music.vocabulary import CHORDS, DRUMS, TIMING_STEP, TIMING_ZERO, VOCABULARY, played
+from gargalo.data.music.vocabulary import BAND, CHORDS, DRUMS, FIRST, TIMING_STEP, TIMING_ZERO, VOCABULARY, played
 from gargalo.data.source import Skipped, Source
 from gargalo.errors import DataError, check_range
 from gargalo.registry import source
 from gargalo.spec import DataSpec
 
 Metres = Literal["fitting", "all"]
+BAND_LIKELIHOOD = f"parts:sizes={'+'.join(map(str, BAND[:-1]))}"
 VERSION = 1  # of the rules by which files become windows: a new number makes what is kept stale
 MAX_LENGTH = 1024  # steps of a window
 
@@ -124,11 +127,24 @@ def grooves(*, path: str, bars: int = 2, steps: int = 16, unit: int = 16, metres
     return _source("grooves", path, form, spec, groove_cut)
 
 
+@source
+def bands(
+    *, path: str, bars: int = 2, steps: int = 16, unit: int = 16, metres: Metres = "all", force: bool = False
+) -> Source:
+    """Melody, chords, bass and drums of songs that have two of melody, bass and drums at least, as for `melodies`.
+
+    A step is 238 bits, see `gargalo.data.music.bands`; what a song lacks is silent.
+    """
+    form = form_of(bars, steps, unit, metres, force)
+    spec = DataSpec("sequence", (form.length, sum(BAND)), likelihood=BAND_LIKELIHOOD, scale=(1.0,))
+    return _source("bands", path, form, spec, band_cut)
+
+
 def like(path: str, spec: DataSpec, unit: int = 16) -> Source:
-    """Windows as long as those that a model was trained on, melodies or drums. DataError where it takes neither."""
+    """Windows as long as those that a model was trained on, of the same parts. DataError where it takes no music."""
     if spec.vocabulary == VOCABULARY and len(spec.shape) == 1:
         return melodies(path=path, bars=1, steps=spec.shape[0], unit=unit, chords=spec.places > 0)
-    for width, opened in ((len(DRUMS), drums), (3 * len(DRUMS), grooves)):
+    for width, opened in ((len(DRUMS), drums), (3 * len(DRUMS), grooves), (sum(BAND), bands)):
         if spec.shape[1:] == (width,):
             return opened(path=path, bars=1, steps=spec.shape[0], unit=unit)
     raise DataError(f"{path} is music; this model was trained on sequences of shape {spec.shape}.")
@@ -147,6 +163,19 @@ def groove_cut(song: Song, form: Form) -> Cut:
     found = played(part)[starts[:, None] + np.arange(form.length)]
     kept = np.flatnonzero(found[..., : len(DRUMS)].any((1, 2)))
     return Cut(found[kept], 1 + np.searchsorted(lines, starts[kept]), windows.beats(part.bits))
+
+
+def band_cut(song: Song, form: Form) -> Cut:
+    """DataError where a song has no window of this form, or one part alone."""
+    lead = next(number for number in players(song) if number is not None)
+    song = moved(song, lateness(song, song.tracks[lead], form.unit))
+    error = check_grid(song, song.tracks[lead], form.unit, form.force)
+    band, lines = song_band(song, form.unit)
+    starts = _starts(song, lines, len(band.melody), form)
+    found = cut_band(band, starts, form.length)
+    kept = windows.sounding(found)
+    alike = windows.grams(band.melody) if (band.melody >= FIRST).any() else windows.beats(band.drums)
+    return Cut(found[kept], 1 + np.searchsorted(lines, starts[kept]), alike, error)
 
 
 def melody_cut(song: Song, form: Form) -> Cut:

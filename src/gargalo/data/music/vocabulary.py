@@ -33,6 +33,11 @@ _DRUM_SETS = (
     (47, 48, 60, 63), (50, 62, 65), (49, 52, 55, 57), (51, 53, 56, 59),
 )  # fmt: skip
 
+BAND = VOCABULARY, CHORDS, VOCABULARY, len(DRUMS)  # bits of a step of melody, chords, bass and drums
+BEGINS = np.concatenate(  # those of them that say that something begins
+    [np.arange(FIRST, VOCABULARY), np.arange(sum(BAND[:2]) + FIRST, sum(BAND[:3])), np.arange(sum(BAND[:3]), sum(BAND))]
+)
+
 TIMING_ZERO, TIMING_STEP = 128.0, 254.0  # the byte of a hit on the grid; how many make a step
 
 
@@ -45,16 +50,16 @@ class Drums(NamedTuple):
     timing: npt.NDArray[np.float32]
 
 
-def skyline(notes: Notes) -> Notes:
-    """One note at a time: the highest of those that begin together, each cut off by the next."""
-    kept = notes[skyline_rows(notes)]
+def skyline(notes: Notes, low: bool = False) -> Notes:
+    """One note at a time: the highest, or lowest, of those that begin together, each cut off by the next."""
+    kept = notes[skyline_rows(notes, low)]
     kept[:-1, 1] = np.minimum(kept[:-1, 1], kept[1:, 0])
     return kept
 
 
-def skyline_rows(notes: Notes) -> npt.NDArray[np.int64]:
+def skyline_rows(notes: Notes, low: bool = False) -> npt.NDArray[np.int64]:
     """The rows of ``notes`` that are its `skyline`, by their start."""
-    order = np.lexsort((-notes[:, 2], notes[:, 0]))
+    order = np.lexsort((notes[:, 2] if low else -notes[:, 2], notes[:, 0]))
     return order[np.diff(notes[order, 0], prepend=-1) > 0]
 
 
@@ -79,9 +84,13 @@ def melody_notes(tokens: Tokens) -> npt.NDArray[np.int64]:
 
 
 def window_notes(window: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
-    """As `melody_notes` of tokens ``[T]``; of ``[T, 9 or 27]`` the hits, a step long, with the number of the drum."""
+    """As `melody_notes` of tokens ``[T]``; of ``[T, 9 or 27]`` the hits, a step long, with the number of the drum; of
+    ``[T, 238]`` melody and bass."""
     if window.ndim == 1:
         return melody_notes(window)
+    if window.shape[1] == sum(BAND):
+        pitched = window[:, :VOCABULARY], window[:, sum(BAND[:2]) : sum(BAND[:3])]
+        return np.concatenate([melody_notes(part.argmax(1).astype(np.uint8)) for part in pitched])
     steps, drums = np.nonzero(window[:, : len(DRUMS)])
     return np.stack([steps, steps + 1, drums], 1)
 

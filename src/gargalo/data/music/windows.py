@@ -8,6 +8,8 @@ import numpy.typing as npt
 from gargalo.data.music.grid import bar_starts, quantized, steps_a_bar, to_steps
 from gargalo.data.music.song import PITCH, START, VELOCITY, Song, Track
 from gargalo.data.music.vocabulary import (
+    BAND,
+    BEGINS,
     DRUMS,
     FIRST,
     HOLD,
@@ -42,7 +44,7 @@ def song_drums(song: Song, unit: int = 16) -> tuple[Drums, Starts]:
     track = song.tracks[drum_track(song)]
     places = to_steps(song, track.notes[:, START], unit)
     end = int(np.rint(places).max()) + 1
-    bars, length = _bars(song, end, unit)
+    bars, length = bars_until(song, end, unit)
     return drum_part(places, track.notes[:, PITCH], track.notes[:, VELOCITY], length), bars
 
 
@@ -70,14 +72,14 @@ def song_melody(song: Song, unit: int = 16) -> tuple[Tokens, Starts]:
     """
     track = song.tracks[melody_track(song)]
     notes = skyline(quantized(song, track, unit))
-    bars, length = _bars(song, int(notes[:, 1].max()), unit)
+    bars, length = bars_until(song, int(notes[:, 1].max()), unit)
     try:
         return melody_tokens(notes, length), bars
     except ValueError as error:
         raise DataError(f"{song.name}: {error}, the keys of a piano. Transpose it.") from error
 
 
-def _bars(song: Song, end: int, unit: int) -> tuple[Starts, int]:
+def bars_until(song: Song, end: int, unit: int) -> tuple[Starts, int]:
     """The steps at which bars begin before ``end``, and that at which the last of them ends."""
     bars = bar_starts(song, unit)
     bars = bars[bars < end]  # other tracks may go on
@@ -107,8 +109,12 @@ def cut(tokens: Tokens, starts: Starts, length: int) -> Tokens:
 
 
 def sounding(windows: Tokens) -> npt.NDArray[np.bool_]:
-    """Whether a note begins in each of ``[N, L]`` tokens, or a hit in each of ``[N, L, 9 or 27]`` drum windows."""
-    begins = windows >= FIRST if windows.ndim == 2 else windows[..., : len(DRUMS)] > 0
+    """Whether a note begins in each of ``[N, L]`` tokens, or a hit in each of ``[N, L, 9 or 27]`` drum windows, or
+    either in ``[N, L, 238]``."""
+    if windows.ndim == 2:
+        begins = windows >= FIRST
+    else:
+        begins = windows[..., BEGINS if windows.shape[2] == sum(BAND) else slice(len(DRUMS))] > 0
     return np.any(begins.reshape(len(begins), -1), axis=1)
 
 
