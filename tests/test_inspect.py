@@ -41,7 +41,7 @@ def test_inspect_says_what_is_in_a_file(band):
     assert [track["instrument"] for track in song["tracks"]] == ["strings", "bass", "drums"]
     assert [track["grid_error"] for track in song["tracks"]] == [0, 0, 0]
     assert song["tracks"][1]["at_once"] == 1.5
-    assert song["windows"] == {name: {"usable": 2, "reason": None} for name in ("melodies", "drums")}
+    assert song["windows"] == {name: {"usable": 2, "reason": None} for name in ("melodies", "drums", "bands")}
     wide = gargalo.inspect(band, bars=2, steps=16, metres="fitting")["songs"][0]["windows"]["melodies"]
     assert wide["usable"] == 0
     assert "24 steps" in wide["reason"]
