@@ -122,7 +122,7 @@ def _learned(model: LatentModel, init: str) -> dict[str, Tensor]:
     if not taken:
         raise ValueError(f"init={init!r}: none of its tensors fits this model. Take the same network, size and data.")
     if len(found) < len(own):
-        new = sorted({name.rpartition(".")[0] for name in own.keys() - found.keys()})
+        new = sorted({name.rpartition(".")[0] or name for name in own.keys() - found.keys()})
         text = f"{taken:,} of {total:,} numbers begin as in {init}; the others begin anew: {', '.join(new)}."
         warnings.warn(text, UserWarning, stacklevel=3)
     return found
