@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format docs bench bench-speed bench-defaults bench-collections bench-methods bench-restoration bench-music weights weights-drums clean
+.PHONY: demo test lint format docs bench bench-speed bench-defaults bench-collections bench-methods bench-restoration bench-music weights weights-music clean
 
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -46,7 +46,7 @@ docs: .venv/installed
 weights: .venv/installed  # five hours: those that ship, from FLOWERS, a folder of TensorFlow's flower_photos
 	$(BIN)/python -m benchmarks.weights $(FLOWERS)
 
-weights-drums: .venv/installed  # ten minutes: those that ship, from GROOVE, the Groove MIDI Dataset without audio
+weights-music: .venv/installed  # twenty minutes: those of music that ship, from GROOVE, the Groove MIDI Dataset without audio
 	$(BIN)/python -m benchmarks.beats $(GROOVE) --ship
 
 bench-speed: .venv/installed

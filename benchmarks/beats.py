@@ -1,6 +1,7 @@
-"""Drums on the Groove MIDI Dataset: trains the weights that ship, ``--ship``, or measures: ``make bench-music``.
+"""Drums on the Groove MIDI Dataset: trains the weights of music that ship, ``--ship``, or measures.
 
-Figures are of rows, and songs, that the data set's own list keeps from training.
+`make bench-music` measures, `make weights-music` ships. Figures are of rows, and songs, that the data set's own list
+keeps from training.
 """
 
 from __future__ import annotations
@@ -35,21 +36,29 @@ into windows of two bars; nothing else was changed. What its list keeps for vali
 """
 
 
+TUNES = """
+Learned from the twenty old tunes in the public domain that come with gargalo as the source `tunes`.
+"""
+
+
 class Recipe(NamedTuple):
     method: str
     options: dict[str, Any]
+    data: str = "grooves:path=groove"
+    credit: str = CREDIT
 
     def command(self, name: str) -> str:
         options = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in self.options.items())
-        return f"    gargalo train {self.method} {DATA} {options} -o {name}\n"
+        return f"    gargalo train {self.method} {self.data} {options} -o {name}\n"
 
 
-DATA = "grooves:path=groove"
 COMMON: dict[str, Any] = {"latent_dim": 64, "batch_size": 128, "compile": "off", "seed": 0}
 TINY = {"network": "mixer:size=tiny"} | COMMON
 RECIPES = {
     "drums": Recipe("music", {"preset": "generate", "bits": 100, "network": "mixer:size=small", "epochs": 13} | COMMON),
     "humanize": Recipe("autoencoder", {"corruption": "straighten", "epochs": 20} | TINY),
+    "tap2drum": Recipe("autoencoder", {"corruption": "taps", "epochs": 20} | TINY),
+    "tunes": Recipe("music", {"preset": "generate", "bits": 60, "epochs": 1500} | TINY, "tunes", TUNES),
 }
 
 
@@ -59,15 +68,15 @@ def ship(name: str, runs: Path) -> None:
     steps = following(model) if recipe.method == "music" else None  # which alone is sampled from
     if steps is None:
         model = checkpoint.assemble(*_plain(model))
-    model.config["data"] = DATA
+    model.config["data"] = recipe.data
     model.net.half()
     shutil.rmtree(out, ignore_errors=True)
     checkpoint.save_model(out, model)
     if steps is not None:
         tensors = {key: torch.from_numpy(getattr(steps, key)) for key in ("mean", "weight", "spread")}
         checkpoint.keep(out, FOLLOWING, tensors, checkpoint.read(out)[0])
-    text = f"# {name}\n\nMade by `make weights-drums`, and kept in half precision:\n\n{recipe.command(name)}{CREDIT}"
-    (out / "README.md").write_text(text)
+    made = "Made by `make weights-music`, and kept in half precision:"
+    (out / "README.md").write_text(f"# {name}\n\n{made}\n\n{recipe.command(name)}{recipe.credit}")
     files = [file for file in out.rglob("*") if file.is_file()]
     for file in files:
         file.chmod(0o644)  # safetensors writes for the owner alone
@@ -140,7 +149,8 @@ def main() -> None:
     for name in given.ship or RECIPES:
         if not checkpoint.started(given.runs / name):
             recipe = RECIPES[name]
-            gargalo.train(recipe.method, f"grooves:path={given.groove}", given.runs / name, **recipe.options)
+            data = recipe.data.replace("path=groove", f"path={given.groove}")
+            gargalo.train(recipe.method, data, given.runs / name, **recipe.options)
         ship(name, given.runs)
 
 

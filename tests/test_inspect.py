@@ -69,6 +69,9 @@ def test_convert_writes_pictures_and_midi(band, tmp_path):
     with Image.open(tmp_path / "roll.png") as picture:
         assert np.asarray(picture.convert("L")).std() > 5
     assert "<svg" in gargalo.convert(TUNES, tmp_path / "roll.svg", tune=2).read_text()
+    page = gargalo.convert(TUNES, tmp_path / "page.html", tune=2).read_text()
+    assert page.count("<svg") == page.count("<audio controls") == 1
+    assert "<?xml" not in page
     again = files.read_music(gargalo.convert(TUNES, tmp_path / "g.mid", tune=2))[0]
     assert (again.name, again.metres, again.tracks[0].name) == ("g", (Metre(0, 6, 8),), "Greensleeves")
     with pytest.raises(ValueError, match="must lie between 1 and 20"):

@@ -27,7 +27,7 @@ def humanize(paths: Song, out: Out, unit: Unit = 16) -> None:
 
 @app.command()
 def tap2drum(paths: Song, out: Out, unit: Unit = 16) -> None:
-    """Make drums of taps: gargalo tap2drum RUN taps.mid -o beat.mid (or .wav, .png)."""
+    """Make drums of taps: gargalo tap2drum taps.mid -o beat.mid (or .wav, .png)."""
     import gargalo
 
     _through("tap2drum", gargalo.tap2drum, paths, out, unit)

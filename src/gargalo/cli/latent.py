@@ -30,8 +30,8 @@ def reconstruct(
 ) -> None:
     """Pass examples through a model: a folder of pictures, one picture for one, an array for an array, a song for one.
 
-    Of a song (.mid, .rmi, .abc to .mid, .wav, .png, .svg) all is kept but what the model plays; songs in folders go to
-    a folder.
+    Of a song (.mid, .rmi, .abc to .mid, .wav, .png, .svg, .html) all is kept but what the model plays; songs in folders
+    go to a folder.
     """
     import gargalo
 
@@ -86,8 +86,8 @@ def sample(
 ) -> None:
     """New examples from the prior, in one picture (.png) or as an array (.npy, .npz).
 
-    Of music, a folder of songs (.mid), or one song of all of them (.mid, .wav, .png, .svg). With --bars each song is so
-    long, and goes on window by window.
+    Of music, a folder of songs (.mid), or one song of all of them (.mid, .wav, .png, .svg, .html). With --bars each
+    song is so long, and goes on window by window.
     """
     import gargalo
 
@@ -133,7 +133,8 @@ def interpolate(
 ) -> None:
     """The way from one example to another through the latent space: pictures, arrays of one row, or songs.
 
-    Of songs, a folder of them (.mid), or one of all after one another (.mid, .wav, .png, .svg); four make a grid.
+    Of songs, a folder of them (.mid), or one of all after one another (.mid, .wav, .png, .svg, .html); four make a
+    grid.
     """
     import gargalo
 
@@ -169,7 +170,7 @@ def traverse(
     """One picture while its code is changed: number by number, or towards what other pictures have.
 
     Of a song one --attribute is changed and the others are left: by --span deviations, less where that is negative,
-    in one song (.mid, .wav, .png, .svg); or in --steps from -span to span, in a folder.
+    in one song (.mid, .wav, .png, .svg, .html); or in --steps from -span to span, in a folder.
     """
     import gargalo
     from gargalo.data import open_like

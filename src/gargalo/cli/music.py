@@ -44,7 +44,7 @@ def convert(
     out: Out,
     tune: Annotated[int, typer.Option(help="Its number in a book of several.")] = 1,
 ) -> None:
-    """A song as sound (.wav), as a picture of its notes (.png, .svg) or as .mid."""
+    """A song as sound (.wav), as a picture of its notes (.png, .svg), as a page with both (.html) or as .mid."""
     import gargalo
 
     say(f"{file}: {gargalo.convert(file, out, tune=tune)}")

@@ -29,7 +29,7 @@ def vary(
     tune: Tune = None,
     force: Force = False,
 ) -> None:
-    """A song like this one: its melody or drums changed, all else kept. Writes .mid, .wav, .png or .svg."""
+    """A song like this one: its melody or drums changed, all else kept. Writes .mid, .wav, .png, .svg or .html."""
     import gargalo
 
     model = gargalo.load(run)
@@ -51,7 +51,7 @@ def continue_(
     tune: Tune = None,
     force: Force = False,
 ) -> None:
-    """A song, and how its melody or drums might go on. Writes .mid, .wav, .png or .svg."""
+    """A song, and how its melody or drums might go on. Writes .mid, .wav, .png, .svg or .html."""
     import gargalo
 
     options: dict[str, Any] = {"temperature": temperature, "chords": chords, "seed": seed, "force": force}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import io
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ from gargalo.data.music.analysis import look_into
 from gargalo.data.music.files import read_music, write_midi
 from gargalo.data.music.grid import bar_starts, to_steps
 from gargalo.data.music.song import LENGTH, PITCH, START, VELOCITY, Song, Track
-from gargalo.data.music.sound import render, write_wav
+from gargalo.data.music.sound import render, wav, write_wav
 from gargalo.data.music.sources import form_of
 from gargalo.data.music.vocabulary import DRUMS, drum_class
 from gargalo.errors import DataError
@@ -38,7 +41,8 @@ def inspect(
 
 
 def convert(path: str | Path, out: str | Path, *, tune: int = 1) -> Path:
-    """A song as sound (.wav), as a picture of its notes (.png, .svg) or as .mid; returns ``out``.
+    """A song as sound (.wav), as a picture of its notes (.png, .svg), as a page with both (.html) or as .mid; returns
+    ``out``.
 
     ``tune`` is its number, from 1, in a book of several. DataError where the file cannot be read.
     """
@@ -57,7 +61,8 @@ def read_song(path: str | Path, *, tune: int = 1) -> Song:
 
 
 def write_song(song: Song, out: str | Path) -> Path:
-    """Writes .mid, .wav, or a picture of the notes (.png, .svg), and returns ``out``. ValueError for other suffixes."""
+    """Writes .mid, .wav, a picture of the notes (.png, .svg) or a page with picture and player (.html), and returns
+    ``out``. ValueError for other suffixes."""
     place = Path(out)
     if place.suffix.lower() not in WRITERS:
         raise ValueError(f"{out} must end with one of {', '.join(WRITERS)}.")
@@ -93,4 +98,21 @@ def _write_sound(song: Song, out: Path) -> None:
     write_wav(render(song), out)
 
 
-WRITERS = {".wav": _write_sound, ".png": _write_roll, ".svg": _write_roll, ".mid": write_midi}
+def _write_page(song: Song, out: Path) -> None:
+    """Its notes to look at and a player to listen to, with nothing outside the file."""
+    drawn, title = io.StringIO(), html.escape(song.name or out.stem)
+    piano_roll(song).savefig(drawn, format="svg")
+    sound = base64.b64encode(wav(render(song), halved=True)).decode()
+    page = (
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title>"
+        f"<style>body{{max-width:60em;margin:2em auto;font-family:sans-serif}}svg,audio{{width:100%}}</style>"
+        f"<h1>{title}</h1>{drawn.getvalue()[drawn.getvalue().index('<svg') :]}"
+        f'<audio controls src="data:audio/wav;base64,{sound}"></audio></html>\n'
+    )
+    with replacing(out) as stream:
+        stream.write(page.encode())
+
+
+WRITERS = {
+    ".wav": _write_sound, ".png": _write_roll, ".svg": _write_roll, ".html": _write_page, ".mid": write_midi,
+}  # fmt: skip
