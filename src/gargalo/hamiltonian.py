@@ -56,10 +56,12 @@ class Hamiltonian(LatentModel):
     def moved(self, z: Tensor, push: Tensor, potential: Potential) -> tuple[Tensor, Tensor]:
         """z after all steps, and what the log density of its draw gained, momentum accounted for, ``[N]``."""
         step, momentum = self.log_step.exp(), push * self.temperature**0.5
+        here = slope(potential, z)  # a step ends where the next begins
         for cooled in self.cooling():
-            momentum = momentum - 0.5 * step * slope(potential, z)
+            momentum = momentum - 0.5 * step * here
             z = z + step * momentum
-            momentum = (momentum - 0.5 * step * slope(potential, z)) * cooled
+            here = slope(potential, z)
+            momentum = (momentum - 0.5 * step * here) * cooled
         return z, standard_normal_log_prob(push) - standard_normal_log_prob(momentum)
 
     def cooling(self) -> list[float]:
