@@ -15,8 +15,8 @@ demo: .venv/installed
 	$(BIN)/gargalo evaluate runs/demo
 	$(BIN)/gargalo report runs/demo
 	$(BIN)/gargalo sample drums --bars 4 -o runs/demo/beat.mid
-	$(BIN)/gargalo convert runs/demo/beat.mid -o runs/demo/beat.wav
-	$(BIN)/gargalo convert runs/demo/beat.mid -o runs/demo/beat.png
+	$(BIN)/gargalo convert runs/demo/beat.mid -o runs/demo/beat.html
+	$(BIN)/gargalo sample tunes --bars 8 --key G -o runs/demo/tune.html
 	$(BIN)/python examples/clean_and_enlarge.py runs/demo/photograph
 
 test: .venv/installed  # two processes of one thread each: faster than one of two, and threads do not wait for others

@@ -8,7 +8,7 @@ import gargalo
 from gargalo import weights
 from gargalo.cli.app import app
 from gargalo.data.music.files import read_music
-from gargalo.data.music.song import START
+from gargalo.data.music.song import PITCH, START
 
 LARGEST = 2_000_000  # bytes
 
@@ -20,7 +20,7 @@ def command(*arguments):
     return done
 
 
-@pytest.mark.parametrize("name", ["drums", "humanize"])
+@pytest.mark.parametrize("name", ["drums", "humanize", "tap2drum"])
 def test_each_is_small_and_says_whose_data_it_has_learned_from(name):
     assert name in weights.names()
     folder = weights.FOLDER / name
@@ -41,6 +41,20 @@ def test_a_beat_is_drawn_and_played_without_a_run(tmp_path):
     (found,) = read_music(played)
     assert len(found.tracks[0].notes) == len(song.tracks[0].notes)
     assert len(np.unique(found.tracks[0].notes[:, START] % 120)) > 3
+
+
+def test_taps_become_a_kit_and_a_tune_is_drawn_without_a_run(tmp_path):
+    beat, kit, tune = (tmp_path / name for name in ("beat.mid", "kit.mid", "tune.html"))
+    command("sample", "drums", "-n", 1, "--seed", 3, "-o", beat)
+    command("tap2drum", beat, "-o", kit)
+    (found,) = read_music(kit)
+    assert found.tracks[0].drums
+    assert len(set(found.tracks[0].notes[:, PITCH].tolist())) > 1
+    command("sample", "tunes", "--bars", 4, "--key", "G", "-o", tune)
+    assert tune.read_text().count("<audio controls") == 1
+    card = (weights.FOLDER / "tunes" / "README.md").read_text()
+    assert "public domain" in card
+    assert gargalo.evaluate(gargalo.shipped("tunes"))["music"]["greedy"]["notes"] > 0.9
 
 
 def test_a_path_that_exists_comes_before_a_name_that_ships(tmp_path, monkeypatch):
