@@ -216,8 +216,9 @@ def _writer() -> Any:
 
 def _fingerprint(source: Source) -> str:
     digest = hashlib.blake2b(source.digests.astype(">u8").tobytes(), digest_size=16)
-    if source.labels is not None:
-        digest.update(source.labels.numpy().tobytes())
+    for told in (source.labels, source.conditions):
+        if told is not None:
+            digest.update(told.numpy().tobytes())
     for rows in torch.arange(len(source)).split(AT_ONCE) if source.inputs is not None else ():
         digest.update(cast(Tensor, source.gather(rows).input).numpy().tobytes())
     return digest.hexdigest()
