@@ -268,7 +268,6 @@ def test_a_model_that_is_told_chords_is_told_those_that_are_asked_for(tmp_path, 
     gargalo.vary_song(model, song, similarity=1)
     ways = gargalo.interpolate_songs(model, [song, song], steps=3)
     assert [len(way.tracks[0].notes) for way in ways] == [len(ways[0].tracks[0].notes)] * 3
-    assert gargalo.report(model.path).exists()
     with pytest.raises(ValueError, match="'H' is no chord"):
         gargalo.sample_songs(model, 1, chords="C H")
     with pytest.raises(ValueError, match="the chords say it"):
@@ -297,7 +296,7 @@ def test_a_band_goes_through_every_verb(jig, tmp_path, monkeypatch):
     assert gargalo.continue_song(model, jig, 2).end >= 0
     assert len(gargalo.interpolate_songs(model, [jig, back], steps=2)) == 2
     gargalo.vary_song(model, jig)
-    assert gargalo.report(model.path).exists()
+    assert gargalo.report(model.path).read_text().count("<audio controls") == 3
     with pytest.raises(ValueError, match="for melodies"):
         gargalo.sample_songs(model, 1, key="G")
 
