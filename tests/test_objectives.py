@@ -178,7 +178,7 @@ def test_hamiltonian_steps_leave_the_bound_a_bound(name, options):
         found = []
         for net in (model.eval(), twin.eval()):
             with torch.no_grad():
-                out = net(Batch(x, x), samples=20_000)
+                out = net(Batch(x, x), samples=8_000)
             found.append(log_mean_exp((out.log_p - out.log_q - out.nll).view(-1, 4)))
     torch.testing.assert_close(found[0], found[1], atol=0.05, rtol=0.01)
 

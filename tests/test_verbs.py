@@ -175,9 +175,7 @@ def test_what_is_lost_is_told_beside_pca(digits_model):
 
 
 def test_structural_similarity_is_a_loss_of_pictures(tmp_path):
-    model = gargalo.train(
-        "autoencoder", "digits", tmp_path / "run", likelihood="ssim", epochs=100, precision="bfloat16"
-    )
+    model = gargalo.train("autoencoder", "digits", tmp_path / "run", likelihood="ssim", epochs=50, precision="bfloat16")
     assert gargalo.evaluate(model)["ssim"] > 0.9
     with pytest.raises(ValueError, match="weight=-1"):
         gargalo.train("autoencoder", "digits", tmp_path / "other", likelihood="ssim:weight=-1")
