@@ -107,7 +107,7 @@ def music_form(text: str, spec: DataSpec) -> music.Form:
     except DataError:  # the data may lie elsewhere now: what the text says of them still holds
         match = _OPTIONS.fullmatch(text)
         name, known = registry.source.parse(f"melodies:path=.,{match['options'] if match else ''}")
-    if name in ("melodies", "tunes", "drums", "grooves", "bands"):
+    if name in music.NAMES:
         told = {key: value for key, value in known.items() if key in music.Form._fields}
         form = music.Form(2, 16, 16, "all", False)._replace(**told)
         if form.length == length:

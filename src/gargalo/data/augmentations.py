@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gargalo.data.music.vocabulary import BAND, FIRST, HIGHEST, LOWEST, QUALITIES, ROOTS, VOCABULARY
+from gargalo.data.music.vocabulary import BAND, BAND_BITS, FIRST, HIGHEST, LOWEST, QUALITIES, ROOTS, VOCABULARY
 from gargalo.registry import augmentation
 
 TURN = len(QUALITIES) * len(ROOTS)  # chords, until they are the same again
@@ -112,7 +112,7 @@ def transpose(target: Tensor, generator: torch.Generator, *, most: int = 6) -> T
     keys of a piano."""
     if not 0 <= most <= HIGHEST - LOWEST:
         raise ValueError(f"transpose: most={most} must lie between 0 and {HIGHEST - LOWEST}.")
-    if target.dim() == 3 and target.shape[2] == sum(BAND):
+    if target.dim() == 3 and target.shape[2] == BAND_BITS:
         return _band_transposed(target, generator, most)
     if target.dim() != 2:
         raise ValueError(
@@ -171,6 +171,6 @@ def default_for(kind: str, shape: tuple[int, ...], vocabulary: int = 0) -> str:
 
     Melodies mean the same in every key.
     """
-    if kind == "sequence" and (vocabulary == VOCABULARY or shape[1:] == (sum(BAND),)):
+    if kind == "sequence" and (vocabulary == VOCABULARY or shape[1:] == (BAND_BITS,)):
         return "transpose"
     return "photo" if kind == "image" and shape[0] == 3 else "none"

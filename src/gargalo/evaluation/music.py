@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gargalo.checkpoint import TrainedModel
 from gargalo.data.batches import Feed, derive
-from gargalo.data.music.vocabulary import BAND, BEGINS, DRUMS, FIRST, HOLD, VOCABULARY
+from gargalo.data.music.vocabulary import BAND, BAND_BITS, BEGINS, DRUMS, FIRST, HOLD, VOCABULARY
 from gargalo.distributions import DiagonalGaussian
 from gargalo.functional import standard_normal_kl
 from gargalo.likelihoods import Strokes
@@ -31,7 +31,7 @@ def is_music(spec: DataSpec) -> bool:
 
 def is_band(spec: DataSpec) -> bool:
     """Whether examples are all parts of a song together."""
-    return spec.likelihood.startswith("parts") and spec.shape[1:] == (sum(BAND),)
+    return spec.likelihood.startswith("parts") and spec.shape[1:] == (BAND_BITS,)
 
 
 def is_groove(spec: DataSpec) -> bool:
@@ -96,7 +96,7 @@ def score(found: Tensor, wanted: Tensor) -> dict[str, float]:
     found, wanted = found.long(), wanted.long()
     same = (found == wanted).flatten(2).all(2) if wanted.dim() == 3 else found == wanted
     least = 1 if wanted.dim() == 3 else FIRST
-    if wanted.shape[2:] == (sum(BAND),):
+    if wanted.shape[2:] == (BAND_BITS,):
         found, wanted = found[..., BEGINS], wanted[..., BEGINS]
     said, known = found >= least, wanted >= least
     hits = int((said & known & (found == wanted)).sum())
@@ -113,7 +113,7 @@ def score(found: Tensor, wanted: Tensor) -> dict[str, float]:
 def _held(given: Tensor) -> Tensor:
     """Rows like these in which nothing new begins."""
     held = torch.full_like(given, HOLD)
-    if given.shape[2:] == (sum(BAND),):
+    if given.shape[2:] == (BAND_BITS,):
         held[..., [0, BAND[0], sum(BAND[:2])]] = 1  # on goes the melody, no chord, on goes the bass
     return held
 
@@ -129,7 +129,7 @@ def nearest(rows: Tensor, known: Tensor) -> Tensor:
 
 def _short(rows: Tensor) -> Tensor:
     """Of a band the numbers of what is set, ``[N, T, 12]``: fewer to compare."""
-    if rows.shape[2:] != (sum(BAND),):
+    if rows.shape[2:] != (BAND_BITS,):
         return rows
     *groups, drums = rows.split(BAND, 2)
     return torch.cat([*(group.argmax(2, keepdim=True).float() for group in groups), drums.float()], 2)

@@ -16,7 +16,7 @@ import torch
 from gargalo import checkpoint
 from gargalo.checkpoint import TrainedModel
 from gargalo.data import music_form, open_source, selected
-from gargalo.data.music.sources import songs_in_windows
+from gargalo.data.music.sources import NAMES, songs_in_windows
 from gargalo.errors import DataError, OutOfDomainWarning
 from gargalo.verbs.latent import embed
 
@@ -82,7 +82,7 @@ def _runs(model: TrainedModel) -> list[tuple[npt.NDArray[np.uint8], npt.NDArray[
     text = model.config["data"]
     name, arguments = selected(text)
     source = open_source(text)
-    if name not in ("melodies", "tunes", "drums", "grooves", "bands") or not source.names:
+    if name not in NAMES or not source.names:
         raise DataError(f"{text} is no files of music, in which windows follow one another. Train on such a folder.")
     rows = source.indices("train").tolist()
     wanted = {source.names[row].rpartition(", bar ")[0] for row in rows}

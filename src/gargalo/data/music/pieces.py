@@ -17,7 +17,7 @@ from gargalo.data.music.grid import WARN_ABOVE, check_grid, lateness, moved, qua
 from gargalo.data.music.harmony import chord_pitches, window_chords
 from gargalo.data.music.song import MICROSECONDS, PITCH, START, VELOCITY, Metre, Song, Tempo, Track, sorted_notes
 from gargalo.data.music.vocabulary import (
-    BAND,
+    BAND_BITS,
     DRUM_PITCHES,
     DRUMS,
     HOLD,
@@ -63,7 +63,7 @@ def pieces_of(song: Song, shape: tuple[int, ...], unit: int = 16, force: bool = 
     Each window begins at a bar line; a last one, or a song, that is shorter ends in silence. A warning where the melody
     is loosely on the grid; DataError where it is not, unless ``force``, and where the song has no such part.
     """
-    if shape[1:] == (sum(BAND),):
+    if shape[1:] == (BAND_BITS,):
         return band_pieces(song, shape[0], unit, force)
     if len(shape) == 2:
         return drum_pieces(song, shape[0], unit, shape[1])
@@ -79,7 +79,7 @@ def with_windows(pieces: Pieces, found: npt.NDArray[np.uint8]) -> Song:
     parts."""
     if found.ndim == 2:
         return with_melody(pieces, found)
-    if found.shape[2] == sum(BAND):
+    if found.shape[2] == BAND_BITS:
         return with_band(pieces, found)
     return with_drums(pieces, found) if found.shape[2] == len(DRUMS) else with_groove(pieces, found)
 
@@ -189,7 +189,7 @@ def with_groove(pieces: Pieces, found: npt.NDArray[np.uint8]) -> Song:
 def apart(found: Tokens) -> Tokens:
     """Windows ``[N, L]`` of melodies, or of other parts, that do not go on with the last note of the one before."""
     if found.ndim > 2:
-        return bands.apart(found) if found.shape[2] == sum(BAND) else found
+        return bands.apart(found) if found.shape[2] == BAND_BITS else found
     found = found.copy()
     found[found[:, 0] == HOLD, 0] = OFF
     return found
@@ -208,7 +208,7 @@ def new_song(
     by one."""
     whole = found.reshape(-1, *found.shape[2:])
     song = Song(name, DIVISION, (), (Tempo(0, microseconds),), (metre,))
-    if whole.shape[1:] == (sum(BAND),):
+    if whole.shape[1:] == (BAND_BITS,):
         return replace(song, tracks=_band_tracks(song, bands.band_of(whole), program, unit))
     notes = _tones(song, melody_notes(whole), unit) if found.ndim == 2 else _hits(song, whole, unit)
     track = Track("melody" if found.ndim == 2 else "drums", program, found.ndim == 3, notes)
@@ -221,7 +221,7 @@ def continued(pieces: Pieces, more: npt.NDArray[np.uint8]) -> Song:
     new = new_song(more[None], Metre(0, 4, 4), pieces.unit).tracks
     song, scale = pieces.song, np.array([pieces.song.division / DIVISION] * 2 + [1, 1])
     places = (pieces.track,)
-    if more.shape[1:] == (sum(BAND),):
+    if more.shape[1:] == (BAND_BITS,):
         who = bands.players(song)
         places = who.melody, None, who.bass, who.drums
     for number, track in zip(places, new, strict=True):
@@ -269,7 +269,7 @@ def _silence(found: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     silent = np.zeros_like(found[0])
     if silent.ndim == 1:
         silent[0] = OFF
-    elif silent.shape[1] == sum(BAND):
+    elif silent.shape[1] == BAND_BITS:
         silent = bands.silence(len(silent)).columns
     elif silent.shape[1] != len(DRUMS):  # a groove's timings, or that of taps
         silent[:, -(len(DRUMS) if silent.shape[1] > len(DRUMS) else 1) :] = TIMING_ZERO

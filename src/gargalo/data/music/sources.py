@@ -26,7 +26,17 @@ from gargalo.data.music.grid import WARN_ABOVE, check_grid, lateness, moved, ste
 from gargalo.data.music.harmony import chord_name, chord_places, window_chords
 from gargalo.data.music.pieces import pieces_of
 from gargalo.data.music.song import Song
-from gargalo.data.music.vocabulary import BAND, CHORDS, DRUMS, FIRST, TIMING_STEP, TIMING_ZERO, VOCABULARY, played
+from gargalo.data.music.vocabulary import (
+    BAND,
+    BAND_BITS,
+    CHORDS,
+    DRUMS,
+    FIRST,
+    TIMING_STEP,
+    TIMING_ZERO,
+    VOCABULARY,
+    played,
+)
 from gargalo.data.source import Skipped, Source
 from gargalo.errors import DataError, check_range
 from gargalo.registry import source
@@ -34,6 +44,7 @@ from gargalo.spec import DataSpec
 
 Metres = Literal["fitting", "all"]
 BAND_LIKELIHOOD = f"parts:sizes={'+'.join(map(str, BAND[:-1]))}"
+NAMES = "melodies", "tunes", "drums", "grooves", "bands"  # of the sources here
 VERSION = 1  # of the rules by which files become windows: a new number makes what is kept stale
 MAX_LENGTH = 1024  # steps of a window
 
@@ -136,7 +147,7 @@ def bands(
     A step is 238 bits, see `gargalo.data.music.bands`; what a song lacks is silent.
     """
     form = form_of(bars, steps, unit, metres, force)
-    spec = DataSpec("sequence", (form.length, sum(BAND)), likelihood=BAND_LIKELIHOOD, scale=(1.0,))
+    spec = DataSpec("sequence", (form.length, BAND_BITS), likelihood=BAND_LIKELIHOOD, scale=(1.0,))
     return _source("bands", path, form, spec, band_cut)
 
 
@@ -144,7 +155,7 @@ def like(path: str, spec: DataSpec, unit: int = 16) -> Source:
     """Windows as long as those that a model was trained on, of the same parts. DataError where it takes no music."""
     if spec.vocabulary == VOCABULARY and len(spec.shape) == 1:
         return melodies(path=path, bars=1, steps=spec.shape[0], unit=unit, chords=spec.places > 0)
-    for width, opened in ((len(DRUMS), drums), (3 * len(DRUMS), grooves), (sum(BAND), bands)):
+    for width, opened in ((len(DRUMS), drums), (3 * len(DRUMS), grooves), (BAND_BITS, bands)):
         if spec.shape[1:] == (width,):
             return opened(path=path, bars=1, steps=spec.shape[0], unit=unit)
     raise DataError(f"{path} is music; this model was trained on sequences of shape {spec.shape}.")

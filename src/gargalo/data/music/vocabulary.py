@@ -34,8 +34,9 @@ _DRUM_SETS = (
 )  # fmt: skip
 
 BAND = VOCABULARY, CHORDS, VOCABULARY, len(DRUMS)  # bits of a step of melody, chords, bass and drums
+BAND_BITS = sum(BAND)
 BEGINS = np.concatenate(  # those of them that say that something begins
-    [np.arange(FIRST, VOCABULARY), np.arange(sum(BAND[:2]) + FIRST, sum(BAND[:3])), np.arange(sum(BAND[:3]), sum(BAND))]
+    [np.arange(FIRST, VOCABULARY), np.arange(sum(BAND[:2]) + FIRST, sum(BAND[:3])), np.arange(sum(BAND[:3]), BAND_BITS)]
 )
 
 TIMING_ZERO, TIMING_STEP = 128.0, 254.0  # the byte of a hit on the grid; how many make a step
@@ -88,7 +89,7 @@ def window_notes(window: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     ``[T, 238]`` melody and bass."""
     if window.ndim == 1:
         return melody_notes(window)
-    if window.shape[1] == sum(BAND):
+    if window.shape[1] == BAND_BITS:
         pitched = window[:, :VOCABULARY], window[:, sum(BAND[:2]) : sum(BAND[:3])]
         return np.concatenate([melody_notes(part.argmax(1).astype(np.uint8)) for part in pitched])
     steps, drums = np.nonzero(window[:, : len(DRUMS)])

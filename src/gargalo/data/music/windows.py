@@ -8,7 +8,7 @@ import numpy.typing as npt
 from gargalo.data.music.grid import bar_starts, quantized, steps_a_bar, to_steps
 from gargalo.data.music.song import PITCH, START, VELOCITY, Song, Track
 from gargalo.data.music.vocabulary import (
-    BAND,
+    BAND_BITS,
     BEGINS,
     DRUMS,
     FIRST,
@@ -114,7 +114,7 @@ def sounding(windows: Tokens) -> npt.NDArray[np.bool_]:
     if windows.ndim == 2:
         begins = windows >= FIRST
     else:
-        begins = windows[..., BEGINS if windows.shape[2] == sum(BAND) else slice(len(DRUMS))] > 0
+        begins = windows[..., BEGINS if windows.shape[2] == BAND_BITS else slice(len(DRUMS))] > 0
     return np.any(begins.reshape(len(begins), -1), axis=1)
 
 
