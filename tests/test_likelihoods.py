@@ -30,6 +30,15 @@ def test_chances_of_all_pictures_sum_to_one(net):
     assert float(total) == pytest.approx(1, abs=1e-5)
 
 
+def test_surprise_is_the_density_place_by_place(net):
+    h, x = torch.randn(2, 8, 6, 5), torch.rand(2, 1, 6, 5).round()
+    with torch.no_grad():
+        found = AutoregressiveBernoulli(h, net)
+        surprise, total = found.surprise(x), found.log_prob(x)
+    assert surprise.shape == (2, 6, 5)
+    torch.testing.assert_close(surprise.sum((1, 2)), -total)
+
+
 def test_a_pixel_sees_only_those_before_it(net):
     h, x = torch.randn(1, 8, 6, 5), torch.rand(1, 1, 6, 5, requires_grad=True)
     for i, j in itertools.product(range(6), range(5)):

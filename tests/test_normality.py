@@ -14,6 +14,7 @@ from gargalo import functional as f
 from gargalo.data import open_like, open_source
 from gargalo.evaluation import normality
 from gargalo.evaluation.normality import Normality, domain
+from gargalo.likelihoods import AutoregressiveBernoulli
 from test_cli import run_gargalo
 
 RNG = np.random.default_rng(0)
@@ -161,6 +162,18 @@ def test_foreign_inputs_are_warned_of_and_held_out_ones_are_not(digits_model):
         gargalo.embed(digits_model, np.zeros((9, 8, 8), np.uint8))
     with pytest.warns(gargalo.OutOfDomainWarning):
         gargalo.reconstruct(digits_model, RNG.integers(0, 255, (9, 8, 8), np.uint8))
+
+
+def test_what_is_normal_is_asked_of_pixels_as_they_are_and_none_is_drawn(tmp_path, monkeypatch):
+    def drawn(*_):
+        raise AssertionError("Thousands of pictures, pixel by pixel, take longer than many a training.")
+
+    monkeypatch.setattr(AutoregressiveBernoulli, "_drawn", drawn)
+    options = {"likelihood": "pixel_cnn:width=8,layers=1", "latent_dim": 4, "epochs": 2}
+    model = gargalo.train("vae", "digits:binarize=dynamic", tmp_path / "run", **options)
+    heat = normality.of(model).heat_mean
+    assert heat.shape == (8, 8)
+    assert bool((heat > 0).all())
 
 
 def test_domains_are_told_apart(zeros):

@@ -176,6 +176,11 @@ class AutoregressiveBernoulli:
     def log_prob(self, x: Tensor) -> Tensor:
         return distributions.Bernoulli(self.net.logits(self.h, x)).log_prob(x)
 
+    def surprise(self, x: Tensor) -> Tensor:
+        """Nats at each place, ``[N, H, W]``."""
+        logits = self.net.logits(self.h, x).float()
+        return F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(1)
+
     def sample(self) -> Tensor:
         return self._drawn(torch.bernoulli)
 

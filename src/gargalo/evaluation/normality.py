@@ -25,6 +25,7 @@ from gargalo.data import folder_reader, open_source
 from gargalo.data.batches import Feed, derive
 from gargalo.data.source import Part, Source
 from gargalo.distributions import Categorical
+from gargalo.likelihoods import AutoregressiveBernoulli
 from gargalo.model import Batch, LatentModel
 
 QUESTIONS = "shape", "code", "likeness", "reconstruction"
@@ -201,10 +202,10 @@ def _code(net: LatentModel, batch: Batch) -> Tensor:
 
 def _unexplained(net: LatentModel, batch: Batch) -> Tensor:
     """The squared error at each place, ``[N, H, W]`` or ``[N, *shape]``: of pictures that of the blurred difference, of
-    tokens the nats it takes to say which they are."""
+    tokens, and of pixels that are drawn one by one, the nats it takes to say which they are."""
     z = net.encode(batch.input, batch.condition).mode
     likelihood = net.decode(z, batch.condition, teacher=batch.target)
-    if isinstance(likelihood, Categorical):
+    if isinstance(likelihood, Categorical | AutoregressiveBernoulli):
         return likelihood.surprise(batch.target)
     difference = batch.target - likelihood.mode
     if difference.dim() == 4:
