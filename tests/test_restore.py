@@ -104,6 +104,21 @@ def test_a_fresh_upscaler_is_bicubic_interpolation_and_enlarges_alpha():
     assert np.abs(large - (target[0] * 255).permute(1, 2, 0).numpy()).max() <= 1
 
 
+def test_a_gray_upscaler_enlarges_brightness_and_leaves_colors_to_interpolation():
+    gray, fresh = (model("upscaler", "downscale:factor=3", 1, fresh=fresh) for fresh in (False, True))
+    gray.net.decoder.last.weight.mul_(0.2)
+    picture = COLOR / 1020 + 0.4  # in the middle of the range, so that nothing is cut
+    large, bicubic = gargalo.upscale(gray, picture), gargalo.upscale(fresh, picture)
+    weights = np.array([0.299, 0.587, 0.114])
+    brightness = picture @ weights
+    added = gargalo.upscale(gray, brightness) - gargalo.upscale(fresh, brightness)
+    assert np.abs(added).max() > 0.01
+    np.testing.assert_allclose(large - bicubic, np.repeat(added[..., None], 3, 2), atol=1e-5)
+    np.testing.assert_allclose(large @ weights, gargalo.upscale(gray, brightness), atol=1e-5)
+    expected = restoration.resized(torch.from_numpy(picture).permute(2, 0, 1)[None], (183, 141))[0].permute(1, 2, 0)
+    np.testing.assert_allclose(bicubic, expected, atol=0.003)
+
+
 @pytest.mark.parametrize(("method", "corruption", "channels"), TASKS)
 @pytest.mark.filterwarnings("ignore::gargalo.errors.OutOfDomainWarning")
 def test_8_bits_may_be_quick_and_hardly_differ(method, corruption, channels):
