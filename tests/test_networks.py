@@ -1,5 +1,8 @@
 """Networks of sequences: what they compute, what they take."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -94,6 +97,13 @@ def test_a_conductor_says_what_it_cannot_play():
         conductor(TOKENS, 5, 10, 7, segments=5)
     with pytest.raises(ValueError, match="tokens or bits"):
         conductor(DataSpec("sequence", (12, 2), likelihood="laplace"), 5, 10, 1)
+
+
+def test_a_usual_batch_of_melodies_does_not_end_the_process():
+    code = "import torch; from gargalo.networks.mixer import Block; torch.set_num_threads(1); b = Block(32, 192)\n"
+    code += "with torch.autocast('cpu', torch.bfloat16): b(torch.randn(32, 256, 192)).sum().backward()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_dropout_is_of_training_alone():
