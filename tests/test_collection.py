@@ -2,13 +2,17 @@
 
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageEnhance
 
 import gargalo
 from gargalo.data import open_source
+from gargalo.data.source import some
+from gargalo.verbs import _arrays, collection
 from test_cli import run_gargalo, size_of
 
 RNG = np.random.default_rng(0)
@@ -30,6 +34,56 @@ def test_neighbors_are_those_of_brute_force(digits_model):
     np.testing.assert_allclose(found[:, 1:], np.sort(distances, 1)[:, 1:4], atol=2e-3)
     with pytest.raises(ValueError, match="count=201"):
         gargalo.neighbors(digits_model, pictures[:1], pictures, count=201)
+
+
+def test_numbers_of_a_code_that_hardly_change_count_for_nothing():
+    codes = RNG.normal(size=(300, 8)).astype(np.float32)
+    still = np.concatenate([codes, np.full((300, 1), 0.3, np.float32), 0.3 + 1e-4 * codes[:, :1]], 1)
+    frame = collection._frame(still)
+    _, rows = collection._nearest(collection._flat(still, frame), collection._flat(still, frame), 2)
+    whole = np.concatenate([codes / codes.std(0), codes[:, :1] / codes[:, :1].std(0)], 1)
+    distances = np.linalg.norm(whole[:, None] - whole, axis=2)
+    np.fill_diagonal(distances, np.inf)
+    assert (rows[:, 0].numpy() == np.arange(300)).all()
+    assert (rows[:, 1].numpy() == distances.argmin(1)).mean() > 0.98
+
+
+def test_classes_have_the_numbers_that_a_conditional_model_knows_them_by(tmp_path):
+    for kind in ("cat", "dog", "fox"):
+        for data in ("old", "new", "other"):
+            (tmp_path / data / kind).mkdir(parents=True)
+            for number in range(12):
+                photo(RNG).save(tmp_path / data / kind / f"{number}.png")
+    shutil.rmtree(tmp_path / "new" / "cat")
+    (tmp_path / "other" / "cat").rename(tmp_path / "other" / "cow")
+    model = gargalo.train("cvae", f"{tmp_path / 'old'}:size=8", tmp_path / "run", epochs=1)
+    source = _arrays.open_for(model, str(tmp_path / "new"))
+    assert source.spec.class_names == ("cat", "dog", "fox")
+    assert source.labels.tolist() == [1] * 12 + [2] * 12
+    with pytest.raises(gargalo.DataError, match=r"classes that this model does not know: cow\. It knows cat, dog, fox"):
+        gargalo.evaluate(model, str(tmp_path / "other"))
+    with pytest.raises(gargalo.DataError, match="no labels, which cvae is told"):
+        gargalo.evaluate(model, str(tmp_path / "new" / "dog"))
+
+
+def test_what_cannot_be_read_is_named(photos, tmp_path):
+    model = gargalo.load(photos[1])
+    for number in range(4):
+        photo(RNG).save(tmp_path / f"{number}.png")
+    (tmp_path / "empty.png").write_bytes(b"")
+    with pytest.warns(UserWarning, match=r"1 files of .* are left out: empty\.png \("):
+        assert len(_arrays.open_for(model, str(tmp_path))) == 4
+    assert _arrays.open_for(model, str(tmp_path / "1.png")).names == ("1.png",)
+
+
+def test_of_more_rows_some_are_drawn_from_all():
+    index = torch.arange(5, 1005)
+    chosen = some(index, 100)
+    assert len(chosen.unique()) == 100
+    assert torch.equal(chosen, some(index, 100).sort().values)
+    assert chosen[0] < 55
+    assert chosen[-1] > 955
+    assert torch.equal(some(index, 1000), index)
 
 
 def photo(rng):
@@ -135,4 +189,16 @@ def test_the_traverse_command(digits_run, tmp_path):
     done = run_gargalo("traverse", digits_run, tmp_path / "d.png", "-o", tmp_path / "w.png", *ways)
     assert done.returncode == 0, done.stderr
     assert size_of(tmp_path / "w.png") == (7 * 10 - 2, 8)
+    of = "--of", "digits", "--having", 1, "--lacking", 0
+    done = run_gargalo("traverse", digits_run, tmp_path / "d.png", "-o", tmp_path / "new" / "of.png", *of)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "new" / "of.png").read_bytes() == (tmp_path / "w.png").read_bytes()
+    for wrong, told in {
+        (*of[:-1], "ten"): "has no class 'ten'. It has 0, 1",
+        (*ways, "--dims", 1): "--dims are numbers of the code",
+        of[:2]: "--having and --lacking belong together",
+    }.items():
+        done = run_gargalo("traverse", digits_run, tmp_path / "d.png", "-o", tmp_path / "x.png", *wrong)
+        assert done.returncode == 2
+        assert told in done.stderr
     assert run_gargalo("traverse", digits_run, tmp_path / "d.png", "-o", tmp_path / "x.png", *ways[:2]).returncode == 2

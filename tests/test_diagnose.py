@@ -6,10 +6,11 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 import gargalo
 from gargalo import adversarial, checkpoint
-from gargalo.verbs import prior
+from gargalo.verbs import diagnose, prior
 
 
 def run_gargalo(*arguments):
@@ -32,6 +33,12 @@ def test_a_critic_that_never_trains_is_found_out(tmp_path, monkeypatch):
     gargalo.train("aae", "digits", tmp_path / "ill", epochs=8)
     found = worst(gargalo.diagnose(gargalo.load(tmp_path / "ill")))
     assert any("at chance from the first step" in what for what in found)
+
+
+def test_a_critic_of_numbers_that_are_independent_may_be_at_chance():
+    assert diagnose._critic(adversarial.FactorTC(3, 1.0, 8), 0.5, 0.5).severity == "warning"
+    with pytest.raises(ValueError, match="must be at least 2"):
+        gargalo.train("factor-vae", "digits", "unused", latent_dim=1)
 
 
 def test_collapse_and_overfitting_and_unused_codes(tmp_path, monkeypatch):

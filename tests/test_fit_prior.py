@@ -109,6 +109,23 @@ def test_names_that_do_not_suit_a_model(run):
         gargalo.fit_prior(gargalo.load(run), "vampprior:components=4")
 
 
+@pytest.mark.parametrize(
+    ("method", "prior", "reason"),
+    [
+        ("hyperspherical_vae", "normal", "codes lie on a sphere"),
+        ("poincare_vae", "maf", "codes lie in a curved space"),
+        ("ladder_vae", "mixture:components=2", "upper part of its decoder"),
+        ("cvae", "vampprior:components=4", "has no labels"),
+    ],
+)
+def test_what_no_other_can_take_the_place_of_is_left(method, prior, reason, tmp_path):
+    model = gargalo.train(method, "digits", tmp_path / "run", epochs=0.1)
+    with pytest.raises(ValueError, match=reason):
+        gargalo.fit_prior(model, prior)
+    label = 3 if method == "cvae" else None
+    assert gargalo.sample(gargalo.load(tmp_path / "run"), 3, label=label).shape == (3, 1, 8, 8)
+
+
 def test_the_command(copied, tmp_path):
     def command(*arguments):
         return subprocess.run([sys.executable, "-m", "gargalo", *map(str, arguments)], capture_output=True, text=True)

@@ -157,6 +157,20 @@ def test_mmd_by_its_definition_and_without_bias():
     assert abs(np.mean(same)) < 4 * np.std(same) / 200**0.5
 
 
+def test_densities_and_distances_are_exact_whatever_a_model_is_in():
+    q, z = aggregate(7, 3)
+    sharp = DiagonalGaussian(q.mean, q.log_var - 6)
+    exact = f.log_densities(z, sharp), f.mmd(z, q.mean)
+    with torch.autocast("cpu", torch.bfloat16):
+        reduced = f.log_densities(z, sharp), f.mmd(z, q.mean)
+        torch.manual_seed(0)
+        sliced = f.sliced_wasserstein(z, q.mean, 20)
+    torch.testing.assert_close(reduced, exact)
+    torch.manual_seed(0)
+    torch.testing.assert_close(sliced, f.sliced_wasserstein(z, q.mean, 20))
+    assert bool(f.mmd(torch.randn(1, 4), torch.randn(1, 4)).isfinite())
+
+
 def test_sliced_wasserstein_of_a_shift_is_its_square_over_the_dimension():
     a = torch.randn(500, 8)
     shift = torch.zeros(8)

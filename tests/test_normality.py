@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from gargalo.data import open_like, open_source
 from gargalo.evaluation import normality
 from gargalo.evaluation.normality import Normality, domain
 from gargalo.likelihoods import AutoregressiveBernoulli
+from gargalo.model import Batch
+from gargalo.verbs import _arrays
 from test_cli import run_gargalo
 
 RNG = np.random.default_rng(0)
@@ -162,6 +165,41 @@ def test_foreign_inputs_are_warned_of_and_held_out_ones_are_not(digits_model):
         gargalo.embed(digits_model, np.zeros((9, 8, 8), np.uint8))
     with pytest.warns(gargalo.OutOfDomainWarning):
         gargalo.reconstruct(digits_model, RNG.integers(0, 255, (9, 8, 8), np.uint8))
+
+
+def test_one_picture_is_enough_for_a_warning_where_it_is_stranger_than_all_that_are_known(digits_model):
+    own, heard = pictures("digits"), []
+    for row in own.split(1):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            gargalo.embed(digits_model, row)
+        heard += [str(warning.message) for warning in caught]
+    assert len(heard) <= 0.01 * len(own), heard
+    with pytest.warns(gargalo.OutOfDomainWarning, match="^This picture is outside"):
+        gargalo.embed(digits_model, RNG.integers(0, 255, (1, 8, 8), np.uint8))
+
+
+def test_what_is_normal_is_learned_from_all_classes_of_data_in_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(normality, "MAX_TRAINED", 100)
+    source = open_source("digits")
+    order = np.argsort(source.labels.numpy(), kind="stable")
+    np.save(tmp_path / "sorted.npy", source.values.numpy()[order])
+    model = gargalo.train("autoencoder", str(tmp_path / "sorted.npy"), tmp_path / "run", latent_dim=8, epochs=20)
+    known = normality.of(model).features.float()
+    x = source.spec.scaled(source.values)
+    rows = torch.cdist(known, normality._features(model, Batch(x, x)).half().float()).argmin(1)
+    assert len(known) == 100
+    assert len(source.labels[rows].unique()) == 10
+
+
+def test_of_a_model_with_a_corruption_each_row_meets_its_own_noise_whoever_is_beside_it(tmp_path):
+    model = gargalo.train("autoencoder", "digits", tmp_path / "run", corruption="noise:std=0-0.5", epochs=1)
+    x = torch.rand(6, 1, 8, 8) * 0.01 + 0.5
+    noisy = _arrays.corrupted(model, x, 0)
+    assert torch.equal(_arrays.corrupted(model, x[[4, 1]], 0), noisy[[4, 1]])
+    levels = (noisy - x).flatten(1).std(1)
+    assert levels.max() > 1.5 * levels.min()
+    assert not torch.equal(_arrays.corrupted(model, x, 1), noisy)
 
 
 def test_what_is_normal_is_asked_of_pixels_as_they_are_and_none_is_drawn(tmp_path, monkeypatch):

@@ -183,6 +183,19 @@ def test_hamiltonian_steps_leave_the_bound_a_bound(name, options):
     torch.testing.assert_close(found[0], found[1], atol=0.05, rtol=0.01)
 
 
+def test_momentum_begins_hot_and_cools_down_to_its_own_temperature():
+    with seeded(0):
+        config = {"method": "hvae", "arguments": {"steps": 4, "temperature": 0.25}, "spec": VECTOR.to_json()}
+        model, _ = checkpoint.build(config)
+    cooled = model.cooling()
+    assert all(factor < 1 for factor in cooled)
+    assert 0.25**-0.5 * math.prod(cooled) == pytest.approx(1)
+    z, push = torch.zeros(3, 16), torch.ones(3, 16)
+    moved, _ = model.moved(z, push, lambda z: 0 * z.sum(1))  # on a plain, the way is what momentum makes of it
+    hot = [0.25**-0.5 * math.prod(cooled[:k]) for k in range(4)]
+    torch.testing.assert_close(moved, z + float(model.log_step.detach().exp()) * sum(hot))
+
+
 def steered(target):
     """A model of noise, where every nat of the KL can be had, and its state; the same at every call."""
     with seeded(0):

@@ -33,6 +33,11 @@ def test_heaps_stay_heaps(by):
     assert figures["trustworthiness"] > 0.8
 
 
+def test_codes_of_one_number_have_a_map_too():
+    codes = np.linspace(0, 1, 60, dtype=np.float32)[:, None]
+    assert plane(codes, "auto", perplexity=10, seed=0).shape == (60, 2)
+
+
 def test_a_map_of_noise_is_worth_nothing():
     codes, labels = blobs(300)
     figures = judge(RNG.normal(size=(300, 2)).astype(np.float32), codes, codes, labels)

@@ -44,6 +44,22 @@ def test_one_component_is_the_normal_distribution():
     assert bool((prior.sample(100, temperature=0.0) == prior.means[0]).all())
 
 
+def test_a_mixture_is_exact_whatever_a_model_is_in():
+    with seeded(0):
+        prior, z = priors.Mixture(6, 4), torch.randn(50, 6)
+        prior.roots.data.normal_(0, 0.5)
+    exact = prior.log_prob(z)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(prior.log_prob(z), exact)
+
+
+@pytest.mark.parametrize("prior", [priors.UniformSphere(40), priors.HyperbolicNormal(3, 4.0)])
+def test_codes_of_curved_spaces_have_units_in_which_they_vary(prior):
+    with seeded(0):
+        spread = prior.in_units(prior.sample(4_000)).var(0)
+    torch.testing.assert_close(spread, torch.ones_like(spread), atol=0.12, rtol=0)
+
+
 @pytest.mark.parametrize("kind", ["maf", "iaf", "two_stage", "mixture"])
 def test_fitted_priors_beat_one_gaussian_on_crescents_and_draw_what_they_fit(kind, monkeypatch):
     made = {

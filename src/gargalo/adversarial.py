@@ -26,6 +26,10 @@ class Adversarial(Objective):
 
     players = ("model", "critic")
     critic: nn.Module
+    at_chance = (
+        "error",
+        "It never learned, so that nothing drew codes to the prior. Look whether its optimizer moves it.",
+    )
 
     def parameters_of(self, player: str, model: nn.Module) -> Iterable[nn.Parameter]:
         return self.critic.parameters() if player == "critic" else model.parameters()
@@ -34,6 +38,11 @@ class Adversarial(Objective):
 class FactorTC(Adversarial):
     """The total correlation of codes, as told by a critic that knows them from codes whose numbers were shuffled
     among the rows (Kim and Mnih 2018)."""
+
+    at_chance = (
+        "warning",
+        "Either the numbers of a code are independent, which is the aim, or the critic never learned.",
+    )
 
     def __init__(self, latent_dim: int, gamma: float, width: int) -> None:
         super().__init__()
@@ -86,6 +95,7 @@ class PictureCritic(Adversarial):
     """
 
     players = ("encoder", "decoder", "critic")
+    at_chance = "error", "It never told pictures that were made from real ones. Look whether its optimizer moves it."
 
     def __init__(self, shape: tuple[int, ...], features: float, realism: float, pixels: float, width: int) -> None:
         super().__init__()

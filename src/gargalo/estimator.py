@@ -65,7 +65,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     Attributes
     ----------
-    model_ : the trained model, on the CPU, which every verb of gargalo takes.
+    model_ : the trained model, on the CPU, which every verb of gargalo takes that needs none of the training data.
     history_ : a dictionary an epoch: epoch, step, loss and its terms in nats an example, lr.
     classes_ : the labels, of a conditional method.
     n_features_in_, feature_names_in_ : as everywhere in scikit-learn; a picture has as many features as numbers.
@@ -174,7 +174,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return codes.astype(np.float64 if values.dtype == np.float64 else np.float32, copy=False)
 
     def inverse_transform(self, X: Any, y: Any = None) -> Array:
-        """Examples of codes. Where a conditional method is not told the labels y, the mean over all classes."""
+        """Examples of codes; without y, of a conditional method the mean over all classes, or most frequent tokens."""
         check_is_fitted(self)
         codes = check_array(X, dtype=FLOATS, input_name="X")
         if codes.shape[1] != self._n_features_out:
@@ -183,8 +183,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         every = [np.full(len(rows), c) for c in range(self.model_.spec.num_classes)]
         choices = every if self._conditional and y is None else [self._labels(codes, len(rows), y)]
         found = [latent.decode(self.model_, rows, labels=labels)[: len(codes)] for labels in choices]
-        mean = np.mean(found, axis=0)
-        return self._layout.leave((np.rint(mean) if self.model_.spec.is_pixels else mean).astype(found[0].dtype))
+        tokens = self.model_.spec.is_tokens
+        mean = torch.from_numpy(np.stack(found)).mode(0).values.numpy() if tokens else np.mean(found, axis=0)
+        return self._layout.leave((mean if found[0].dtype.kind == "f" else np.rint(mean)).astype(found[0].dtype))
 
     def reconstruct(self, X: Any, y: Any = None) -> Array:
         """X through the code and back, in the layout of what was fitted."""
@@ -212,7 +213,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return float(self.score_samples(X, y).mean())
 
     def save(self, folder: str | Path) -> None:
-        """Writes a run folder, which `gargalo.load`, `from_run` and every command take.
+        """Writes a run folder for `gargalo.load`, `from_run` and all commands that do not look at training data again.
 
         CheckpointError where there is one already; TypeError where the network is the user's own, which no file holds.
         """

@@ -249,10 +249,13 @@ def nt_xent(a: Tensor, b: Tensor, temperature: float) -> Tensor:
 
 
 def log_densities(z: Tensor, q: DiagonalGaussian) -> Tensor:
-    """log q_k(z_n) of every row of z under every row of q, ``[N, K]``, by products of matrices."""
-    weight = (-q.log_var).exp()
-    squared = z.square() @ weight.T - 2 * z @ (q.mean * weight).T + (q.mean.square() * weight).sum(1)
-    return -0.5 * (squared + (q.log_var + math.log(2 * math.pi)).sum(1))
+    """log q_k(z_n) of every row of z under every row of q, ``[N, K]``, by products of matrices: never in bfloat16, as
+    small differences of large numbers."""
+    with torch.autocast(z.device.type, enabled=False):
+        z, mean, log_var = z.float(), q.mean.float(), q.log_var.float()
+        weight = (-log_var).exp()
+        squared = z.square() @ weight.T - 2 * z @ (mean * weight).T + (mean.square() * weight).sum(1)
+        return -0.5 * (squared + (log_var + math.log(2 * math.pi)).sum(1))
 
 
 def aggregate_log_density(q: DiagonalGaussian, z: Tensor, dataset_size: int) -> tuple[Tensor, Tensor]:
@@ -281,11 +284,13 @@ def mmd(a: Tensor, b: Tensor) -> Tensor:
     scales = 2 * a.shape[1] * torch.tensor([0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0], device=a.device)
 
     def kernel(x: Tensor, y: Tensor) -> Tensor:
-        squared = x.square().sum(1)[:, None] + y.square().sum(1) - 2 * x @ y.T
+        with torch.autocast(x.device.type, enabled=False):  # small differences of large numbers
+            squared = x.square().sum(1)[:, None] + y.square().sum(1) - 2 * x.float() @ y.float().T
         return (scales / (scales + squared.clamp(min=0)[..., None])).sum(2)
 
     def among(x: Tensor) -> Tensor:
-        return (kernel(x, x).sum() - len(scales) * len(x)) / (len(x) * (len(x) - 1))
+        pairs = max(1, len(x) * (len(x) - 1))  # of a single row there is none, and nothing to sum
+        return (kernel(x, x).sum() - len(scales) * len(x)) / pairs
 
     return among(a) + among(b) - 2 * kernel(a, b).mean()
 
@@ -293,7 +298,9 @@ def mmd(a: Tensor, b: Tensor) -> Tensor:
 def sliced_wasserstein(a: Tensor, b: Tensor, directions: int) -> Tensor:
     """Mean squared Wasserstein distance of two sets of as many rows along random directions (Kolouri et al. 2019)."""
     lines = F.normalize(torch.randn(a.shape[1], directions, device=a.device), dim=0)
-    return ((a @ lines).sort(0).values - (b @ lines).sort(0).values).square().mean()
+    with torch.autocast(a.device.type, enabled=False):
+        along = [(rows.float() @ lines).sort(0).values for rows in (a, b)]
+    return (along[0] - along[1]).square().mean()
 
 
 def covariance(x: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ class Hamiltonian(LatentModel):
 
     def moved(self, z: Tensor, push: Tensor, potential: Potential) -> tuple[Tensor, Tensor]:
         """z after all steps, and what the log density of its draw gained, momentum accounted for, ``[N]``."""
-        step, momentum = self.log_step.exp(), push * self.temperature**0.5
+        step, momentum = self.log_step.exp(), push / self.temperature**0.5
         here = slope(potential, z)  # a step ends where the next begins
         for cooled in self.cooling():
             momentum = momentum - 0.5 * step * here
@@ -65,12 +65,13 @@ class Hamiltonian(LatentModel):
         return z, standard_normal_log_prob(push) - standard_normal_log_prob(momentum)
 
     def cooling(self) -> list[float]:
-        """What momentum is multiplied by after each step: from ``temperature`` down to 1, quadratically."""
+        """What momentum is multiplied by after each step: it begins as hot as 1 / ``temperature``, and the inverse of
+        that goes up to 1, quadratically."""
         roots = [
             1 / ((1 - self.temperature**-0.5) * (k / self.steps) ** 2 + self.temperature**-0.5)
             for k in range(self.steps + 1)
         ]
-        return [roots[k + 1] / roots[k] for k in range(self.steps)]
+        return [roots[k] / roots[k + 1] for k in range(self.steps)]
 
 
 class Riemannian(Hamiltonian):
@@ -120,7 +121,7 @@ class Riemannian(Hamiltonian):
         """By the generalized leapfrog, whose implicit steps are taken thrice (Girolami and Calderhead 2011)."""
         step = self.log_step.exp()
         root = torch.linalg.cholesky(torch.linalg.inv(self.inverse_metric(z)))
-        momentum = (root @ push[..., None])[..., 0] * self.temperature**0.5
+        momentum = (root @ push[..., None])[..., 0] / self.temperature**0.5
         gained = standard_normal_log_prob(push) - root.diagonal(dim1=1, dim2=2).log().sum(1)
 
         def energy(momentum: Tensor, z: Tensor) -> Tensor:

@@ -46,6 +46,7 @@ class Path(NamedTuple):
 class Ancestral(Prior):
     """p(z) = p(z1) p(z2 | z1) ..., from the top down."""
 
+    indispensable = "the prior of a hierarchy is the upper part of its decoder"
     start: Tensor
 
     def __init__(self, levels: list[nn.Module], start: Tensor) -> None:

@@ -238,7 +238,8 @@ class Matched(Objective):
     def forward(self, model: nn.Module, batch: Batch, player: str = "model") -> Loss:
         out: Output = model(batch)
         apart = self.distance(out.z, cast(Any, out.prior).sample(len(out.z)))
-        return loss(out.nll + self.weight * apart + self.kl * out.kl, nll=out.nll, apart=apart, kl=out.kl)
+        terms = {"nll": out.nll, "apart": apart} | ({"kl": out.kl} if self.kl else {})  # of a point there is none
+        return loss(out.nll + self.weight * apart + self.kl * out.kl, **terms)
 
 
 class ImportanceWeighted(Objective):

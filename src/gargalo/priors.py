@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gargalo import functional
-from gargalo.curved import VonMisesFisher, WrappedNormal
+from gargalo.curved import VonMisesFisher, WrappedNormal, unwrap
 from gargalo.distributions import DiagonalGaussian, Posterior
 from gargalo.errors import check_range
 from gargalo.model import LatentModel
@@ -34,6 +34,7 @@ class Prior(nn.Module):
     steps, batch, lr = 2000, 256, 1e-3  # of gradient descent, where it is fitted to codes
     reduced = False  # whether that may be in bfloat16
     generative = True  # whether there can be codes without an input
+    indispensable = ""  # why no other can take its place, where none can
     anchor: Tensor
 
     def __init__(self, shape: tuple[int, ...]) -> None:
@@ -64,6 +65,10 @@ class Prior(nn.Module):
 
     def prepare(self, z: Tensor) -> None:
         """Begins to fit: everything that can be read off the codes ``[N, D]`` at once."""
+
+    def in_units(self, z: Tensor) -> Tensor:
+        """Codes ``[N, D]`` as numbers that, if they follow it, vary by about 1."""
+        return z
 
     def loss(self, z: Tensor) -> Tensor:
         """What fitting lowers, ``[N]``."""
@@ -124,8 +129,13 @@ class StandardNormal(Prior):
 class UniformSphere(Prior):
     """All directions alike, with the exact KL for a von Mises-Fisher posterior (Davidson et al. 2018)."""
 
+    indispensable = "codes lie on a sphere, where the densities of other priors are none"
+
     def __init__(self, latent_dim: int) -> None:
         super().__init__((latent_dim,))
+
+    def in_units(self, z: Tensor) -> Tensor:
+        return z * self.shape[0] ** 0.5
 
     @property
     def log_area(self) -> float:
@@ -147,9 +157,14 @@ class UniformSphere(Prior):
 class HyperbolicNormal(Prior):
     """A wrapped normal about the center of the Poincare ball (Nagano et al. 2019)."""
 
+    indispensable = "codes lie in a curved space, where the densities of other priors are none"
+
     def __init__(self, latent_dim: int, c: float) -> None:
         super().__init__((latent_dim,))
         self.c = c
+
+    def in_units(self, z: Tensor) -> Tensor:
+        return unwrap(z, self.c)
 
     def log_prob(self, z: Tensor) -> Tensor:
         return WrappedNormal(torch.zeros_like(z), torch.zeros_like(z), self.c).log_prob(z)
@@ -186,9 +201,11 @@ class Mixture(Prior):
         return self.roots.tril(-1) + torch.diag_embed(diagonal.exp())
 
     def _joint(self, z: Tensor) -> Tensor:
-        """log p(z, component), ``[N, K]``."""
-        factors = self._factors()
-        shifted = torch.baddbmm(-self.means[:, None] @ factors, z.expand(len(factors), -1, -1), factors)  # [K, N, D]
+        """log p(z, component), ``[N, K]``; in float32, whatever the rest of the model is in."""
+        with torch.autocast(z.device.type, enabled=False):
+            factors = self._factors()
+            rows = z.float().expand(len(factors), -1, -1)
+            shifted = torch.baddbmm(-self.means[:, None] @ factors, rows, factors)  # [K, N, D]
         log_det = self.roots.diagonal(dim1=1, dim2=2).sum(1)
         constant = -0.5 * self.shape[0] * math.log(2 * math.pi)
         return self.logits.log_softmax(0) + log_det + constant - 0.5 * shifted.square().sum(2).T
@@ -286,6 +303,8 @@ def vampprior(net: LatentModel, spec: DataSpec, *, components: int = 200) -> Pri
     """The mean of the posteriors of learned inputs (Tomczak and Welling 2018), for models with Gaussian posteriors."""
     if spec.is_tokens:
         raise ValueError("vampprior learns inputs by their slopes, which tokens do not have. Take mixture or maf.")
+    if net.conditional:
+        raise ValueError("vampprior learns inputs, and has no labels for them. Take mixture or maf.")
     return Vamp(code_dim(net), net.encode, spec.input_shape, components)
 
 

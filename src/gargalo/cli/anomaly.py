@@ -34,11 +34,11 @@ def score(
     import numpy as np
 
     import gargalo
-    from gargalo.data import open_like
+    from gargalo.verbs._arrays import open_for
 
     allowed = share(false_alarms)
     model = gargalo.load(run)
-    source = open_like(data, model.spec, model.config["data"])
+    source = open_for(model, data)
     index = source.indices(split)  # type: ignore[arg-type]
     names = [source.names[i] if source.names else str(i) for i in index.tolist()]
     parts = [(rows, source.gather(rows)) for rows in index.split(SCORED_AT_ONCE)]
@@ -110,9 +110,14 @@ def compare(
         pca = "" if row[f"pca_{figure}"] is None else format(row[f"pca_{figure}"], ".5f")
         lines.append(
             f"{row['run']:{wide}}{row['data']:{wide}}{row['n']:>7,}{row[figure]:>11.5f}{pca:>11}"
-            f"{row['outside']:>9.1%}{row['auroc']:>8.4f}"
+            f"{_or_none(row['outside'], '9.1%')}{_or_none(row['auroc'], '8.4f')}"
         )
     show_text("\n".join(lines))
+
+
+def _or_none(value: float | None, form: str) -> str:
+    """As wide where there is none."""
+    return format("", f">{form.partition('.')[0]}") if value is None else format(value, f">{form}")
 
 
 def share(text: str) -> float:

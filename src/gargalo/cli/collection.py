@@ -11,7 +11,7 @@ import typer
 
 from gargalo.cli.app import AsJson, Data, Files, Labels, Out, Run, app
 from gargalo.cli.console import say, show_text
-from gargalo.cli.files import each, open_inputs, read_examples, replacing, write_together
+from gargalo.cli.files import each, read_examples, replacing, write_together
 
 SUFFIXES = ".html", ".png", ".svg", ".pdf", ".csv"
 
@@ -30,15 +30,17 @@ def project(
 ) -> None:
     """A map of a collection and what it is worth beside the plane of PCA: .html to explore, .png, .svg, .pdf, .csv."""
     import gargalo
+    from gargalo.data.source import some
     from gargalo.evaluation.planes import judge
+    from gargalo.verbs._arrays import open_for
 
     if out.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{out} must end with one of {', '.join(SUFFIXES)}.")
-    if split not in ("train", "validation", "test", "all"):
-        raise ValueError(f"split={split!r} must be one of all, train, validation, test.")
+    if limit < 1:
+        raise ValueError(f"limit={limit} must be at least 1.")
     model = gargalo.load(run)
-    source = open_inputs(data, model)
-    index = source.indices(split)[:limit]  # type: ignore[arg-type]
+    source = open_for(model, data, inputs=True)
+    index = some(source.indices(split), limit)  # type: ignore[arg-type]
     part = source.gather(index)
     options: dict[str, Any] = {"by": by, "labels": part.condition, "perplexity": perplexity, "seed": seed}
     positions = gargalo.project(model, part.target, **options)
@@ -50,7 +52,9 @@ def project(
     raw = source.spec.numeric(source.spec.scaled(part.target)).flatten(1).numpy()
     figures = judge(positions, codes.reshape(len(codes), -1), raw, labels)
     show_text(json.dumps(figures) if as_json else "\n".join(f"{name:16} {x:.4f}" for name, x in figures.items()))
-    say(f"{len(positions):,} examples: {out}")
+    all_of_them = len(source.indices(split))  # type: ignore[arg-type]
+    drawn = "" if len(index) == all_of_them else f" of {all_of_them:,}, drawn by chance (--limit)"
+    say(f"{len(positions):,} examples{drawn}: {out}")
 
 
 def _write_map(
@@ -86,10 +90,10 @@ def neighbors(
     import numpy as np
 
     import gargalo
-    from gargalo.data import open_like
+    from gargalo.verbs._arrays import open_for
 
     model, (names, wanted) = gargalo.load(run), read_examples(run, images)
-    source = open_like(data, model.spec, model.config["data"])
+    source = open_for(model, data)
     collection = source.gather(source.indices("all"))
     known = {"labels": each(labels, len(wanted)), "seen_labels": collection.condition}
     rows, distances = gargalo.neighbors(model, wanted, collection.target, count=count, **known)
@@ -116,10 +120,10 @@ def duplicates(
 ) -> None:
     """Near copies in a collection: one picture encoded again, resized, a little lighter. Nothing is removed."""
     import gargalo
-    from gargalo.data import open_like
+    from gargalo.verbs._arrays import open_for
 
     model = gargalo.load(run)
-    source = open_like(data, model.spec, model.config["data"])
+    source = open_for(model, data)
     part = source.gather(source.indices("all"))
     groups = gargalo.duplicates(model, part.target, labels=part.condition, threshold=threshold)
     if as_json:

@@ -46,18 +46,10 @@ def read_example(run: Path, path: Path) -> Any:
     return values[0]
 
 
-def open_inputs(data: str, model: Any) -> Any:
-    """The data that ``data`` names, as a model's encoder takes them."""
-    from dataclasses import replace
-
-    from gargalo.data import open_like
-
-    spec = model.spec
-    return open_like(data, replace(spec, shape=spec.input_shape), model.config["data"])
-
-
 def _rows(path: Path, model: Any) -> tuple[list[str], Any]:
-    source = open_inputs(str(path), model)
+    from gargalo.verbs._arrays import open_for
+
+    source = open_for(model, str(path), inputs=True)
     names = list(source.names) or [f"{path.stem}-{row}" for row in range(len(source))]
     return names, source.gather(source.indices("all")).target.numpy()
 
@@ -98,6 +90,7 @@ def write_together(values: Any, out: Path, columns: int) -> None:
         with replacing(out) as temporary, temporary.open("wb") as file:
             np.save(file, values) if out.suffix == ".npy" else np.savez_compressed(file, x=values)
     elif values.ndim == 4:
+        out.parent.mkdir(parents=True, exist_ok=True)
         write_image(plots.grid(values, columns), out)
     elif values.ndim == 2 and values.dtype.kind == "f":
         raise ValueError(f"{out}: rows of a table are written to {' or '.join(ARRAYS)}.")
@@ -112,6 +105,7 @@ def write_together(values: Any, out: Path, columns: int) -> None:
 @contextmanager
 def replacing(out: Path) -> Any:
     """A temporary name beside ``out`` that takes its place only when all is written."""
+    out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(out.name + ".tmp")
     yield temporary
     temporary.replace(out)

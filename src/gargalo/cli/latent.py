@@ -13,7 +13,6 @@ from gargalo.cli.app import Data, Files, Labels, Out, Run, app
 from gargalo.cli.console import progress_bar, say
 from gargalo.cli.files import (
     each,
-    open_inputs,
     read_example,
     read_examples,
     replacing,
@@ -50,11 +49,12 @@ def embed(run: Run, data: Data, out: Out) -> None:
     """Codes of a whole data set: .npz with z, names and labels; .csv; .parquet with thumbnails."""
     import gargalo
     from gargalo.cli.tables import WRITERS, Table
+    from gargalo.verbs._arrays import open_for
 
     if out.suffix.lower() not in WRITERS:
         raise ValueError(f"{out} must end with one of {', '.join(WRITERS)}.")
     model = gargalo.load(run)
-    source = open_inputs(data, model)
+    source = open_for(model, data, inputs=True)
 
     def codes() -> Iterator[tuple[Any, Any]]:
         for rows in source.indices("all").split(EMBEDDED_AT_ONCE):
@@ -158,6 +158,7 @@ def traverse(
     dims: Annotated[list[int] | None, typer.Option(help="Numbers of the code; the most varied unless given.")] = None,
     having: Annotated[str | None, typer.Option(help="Data whose pictures have something ...")] = None,
     lacking: Annotated[str | None, typer.Option(help="... that these lack: moves along the difference.")] = None,
+    of: Annotated[str | None, typer.Option(help="Labelled data; --having and --lacking are classes of it.")] = None,
     span: Annotated[float, typer.Option(help="How far, in standard deviations, or times the difference.")] = 2.0,
     steps: int = 7,
     label: Annotated[int | None, typer.Option(help="Class number, for conditional models.")] = None,
@@ -173,22 +174,40 @@ def traverse(
     in one song (.mid, .wav, .png, .svg, .html); or in --steps from -span to span, in a folder.
     """
     import gargalo
-    from gargalo.data import open_like
 
-    if (having is None) != (lacking is None):
-        raise ValueError("--having and --lacking belong together: give both or none.")
+    if (having is None) != (lacking is None) or (of is not None and having is None):
+        raise ValueError("--having and --lacking belong together, and --of to them: give both or none.")
+    if having is not None and dims:
+        raise ValueError("--dims are numbers of the code, --having a way of its own: give one of them.")
     model = gargalo.load(run)
     if songs.plays(model, out) and songs.is_music(image):
-        songs.only_others("songs", label=label, dims=dims, having=having, lacking=lacking)
+        songs.only_others("songs", label=label, dims=dims, having=having, lacking=lacking, of=of)
         songs.traverse(model, image, out, tune, attribute, span=span, steps=steps, force=force)
         return
     songs.only_songs(attribute=attribute, tune=tune, force=force)
     example = read_example(run, image)
     way = None
     if having is not None and lacking is not None:
-        sources = [open_like(name, model.spec, model.config["data"]) for name in (having, lacking)]
-        ends = [source.gather(source.indices("all")) for source in sources]
+        ends = _ends(model, having, lacking, of)
         known = {"having_labels": ends[0].condition, "lacking_labels": ends[1].condition}
         way = gargalo.direction(model, ends[0].target, ends[1].target, **known)
     shown = gargalo.traverse(model, example, dims=dims, direction=way, span=span, steps=steps, label=label)
     write_together(shown.reshape(-1, *shown.shape[2:]), out, steps)
+
+
+def _ends(model: Any, having: str, lacking: str, of: str | None) -> list[Any]:
+    """The examples of two data sets, or of two classes of one."""
+    import torch
+
+    from gargalo.verbs._arrays import open_for
+
+    if of is None:
+        return [source.gather(source.indices("all")) for source in (open_for(model, d) for d in (having, lacking))]
+    source = open_for(model, of)
+    classes = source.spec.class_names
+    if source.labels is None:
+        raise ValueError(f"{of} has no labels, by which --having and --lacking could choose.")
+    for name in (having, lacking):
+        if name not in classes:
+            raise ValueError(f"{of} has no class {name!r}. It has {', '.join(classes)}.")
+    return [source.gather(torch.nonzero(source.labels == classes.index(name)).flatten()) for name in (having, lacking)]

@@ -129,7 +129,7 @@ def open_like(text: str, spec: DataSpec, trained_on: str = "") -> Source:
     place = Path(text).expanduser()
     if spec.kind == "image" and place.is_file() and place.suffix.lower() in folder.SUFFIXES:
         pictures = fit_image(read_image(place), spec.shape, spec.fit)[None]
-        return arrays.picture_source(text, pictures)
+        return replace(arrays.picture_source(text, pictures), names=(place.name,))
     if spec.kind == "sequence" and music.files_of_music(text):
         return music.like(text, spec, music_form(trained_on, spec).unit)
     folders = place.is_dir() or place.suffix.lower() == ".zip"

@@ -20,6 +20,7 @@ AT_ONCE = 1024  # rows that are read together where the data may be a file large
 MAX_VALIDATION = 2000  # enough to compare two moments of one training; the others serve better as examples
 
 Part = Literal["train", "validation", "test", "all"]
+PARTS = "train", "validation", "test"
 
 
 class Example(NamedTuple):
@@ -36,6 +37,14 @@ class Skipped(NamedTuple):
 
     name: str
     reason: str
+
+
+def some(index: Tensor, most: int) -> Tensor:
+    """At most so many of some row numbers, ascending; of more, a fixed draw: the first of a folder are of one class."""
+    if len(index) <= most:
+        return index
+    drawn = torch.randperm(len(index), generator=torch.Generator().manual_seed(0))[:most]
+    return index[drawn.sort().values]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,11 +94,13 @@ class Source:
         tenth for the test, a tenth but not more than 2,000 for validation. Copies, and clusters, always land
         together, and the order of rows does not matter.
 
-        Raises DataError where the part would be empty.
+        Raises DataError where the part would be empty, ValueError for what is no part.
         """
         if part == "all":
             return torch.arange(len(self))
-        index = torch.nonzero(self._groups == ("train", "validation", "test").index(part)).flatten()
+        if part not in PARTS:
+            raise ValueError(f"split={part!r} must be one of {', '.join(PARTS)}, all.")
+        index = torch.nonzero(self._groups == PARTS.index(part)).flatten()
         if not len(index):
             groups = "" if self.clusters is None else f" of {len(torch.unique(self.clusters)):,} unrelated things"
             raise DataError(

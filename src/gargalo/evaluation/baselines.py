@@ -6,12 +6,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gargalo.data.source import some
+
 MAX_FIT, MAX_FIT_NUMBERS = 60_000, 60_000 * 784  # examples, and numbers in them, that a baseline is fitted to
 
 
 def enough(index: Tensor, numbers: int) -> Tensor:
     """As many of the rows as a baseline is fitted to, where each holds so many numbers."""
-    return index[: min(MAX_FIT, MAX_FIT_NUMBERS // numbers)]
+    return some(index, min(MAX_FIT, MAX_FIT_NUMBERS // numbers))
 
 
 def pca(train: Tensor, test: Tensor, components: int) -> Tensor | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -12,10 +12,11 @@ from torch import Tensor
 from gargalo import functional as f
 from gargalo.checkpoint import TrainedModel
 from gargalo.data.batches import Feed, derive
-from gargalo.data.source import Part, Source
+from gargalo.data.source import Part, Source, some
 from gargalo.distributions import Codes, DiagonalGaussian, Point, Posterior
 from gargalo.evaluation import baselines, music
 from gargalo.model import Batch, LatentModel
+from gargalo.priors import Prior
 from gargalo.spec import DataSpec
 from gargalo.training import seeded
 
@@ -29,7 +30,7 @@ def measure(
     model: TrainedModel, source: Source, part: Part, *, samples: int, limit: int | None, seed: int
 ) -> dict[str, Any]:
     """The dictionary that `gargalo.evaluate` returns."""
-    index = source.indices(part)[: limit or MAX_ROWS]
+    index = some(source.indices(part), limit or MAX_ROWS)
     feed = Feed(source, index, 250, model.corruption, seed=seed)
     with torch.no_grad(), seeded(derive(seed, "evaluate")):
         outputs, targets, inputs, figures = _pass(model.net, feed.in_order(), samples)
@@ -64,7 +65,7 @@ def _pass(net: LatentModel, batches: Iterable[Batch], samples: int) -> tuple[Ten
             bounds.append(elbo)
             nlls.append(nll)
             kls.append(kl)
-            means.append(posterior.mode)
+            means.append(cast(Prior, net.prior).in_units(posterior.mode))
         if isinstance(posterior, DiagonalGaussian):
             per_dim.append(f.standard_normal_kl(posterior))
         if isinstance(posterior, Codes):

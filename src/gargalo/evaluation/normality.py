@@ -23,7 +23,7 @@ from gargalo import functional
 from gargalo.checkpoint import NORMALITY, TrainedModel, keep
 from gargalo.data import folder_reader, open_source
 from gargalo.data.batches import Feed, derive
-from gargalo.data.source import Part, Source
+from gargalo.data.source import Part, Source, some
 from gargalo.distributions import Categorical
 from gargalo.likelihoods import AutoregressiveBernoulli
 from gargalo.model import Batch, LatentModel
@@ -37,6 +37,7 @@ MAX_FEATURES = 1024
 SMALLEST_VARIANCE = 2.0  # times the mean variance, added to each: directions seen too seldom must not decide
 BLUR = 1.0  # pixels: half a pixel's shift is no anomaly
 UNLIKE = 0.01  # a p-value that is called outside
+STRANGE = 3.0  # deviations, that the strangest of many normal examples comes to
 TINY = 1e-9
 
 
@@ -92,11 +93,15 @@ class Normality:
         """
         known = self._known(answers).sort().values
         above = len(known) - torch.searchsorted(known, answers.amax(1).contiguous())
-        return (1 + above).float() / (1 + len(known))
+        return (1 + above).double() / (1 + len(known))  # so that a share such as .05 is met where it should be
 
     def outside(self, p_values: Tensor) -> Tensor:
         """Which are as strange as one in a hundred, or, where fewer were held out, as the strangest: ``[N]``."""
         return p_values <= max(UNLIKE, 1 / (1 + len(self.held_out)))
+
+    def beyond(self, answers: Tensor) -> Tensor:
+        """Which are so much stranger than all held-out examples that few of these are no excuse: ``[N]``."""
+        return answers.amax(1) > self._known(answers).amax().clamp(min=STRANGE) + 1
 
     def _known(self, answers: Tensor) -> Tensor:
         return self.held_out[:, : answers.shape[1]].amax(1)
@@ -124,7 +129,7 @@ def remember(model: TrainedModel, source: Source) -> None:
 @torch.no_grad()
 def fit(model: TrainedModel, source: Source, *, seed: int = 0) -> Normality:
     """From training rows and those held out for validation, corrupted as the model's inputs are."""
-    rows = source.indices("train")[: max(1, min(MAX_TRAINED, MAX_TRAINED_NUMBERS // source.spec.numbers))]
+    rows = some(source.indices("train"), max(1, min(MAX_TRAINED, MAX_TRAINED_NUMBERS // source.spec.numbers)))
     at_once = max(1, min(250, AT_ONCE // source.spec.numbers))
     train = Feed(source, rows, at_once, model.corruption, seed=derive(seed, "normality"))
     parts = [(_features(model, batch), _code(model.net, batch)) for batch in train.in_order()]
@@ -151,7 +156,7 @@ def domain(model: TrainedModel, source: Source, part: Part, limit: int) -> dict[
     from sklearn.metrics import roc_auc_score
 
     known = of(model)
-    index = source.indices(part)[:limit]
+    index = some(source.indices(part), limit)
     feed = Feed(source, index, max(1, min(250, AT_ONCE // source.spec.numbers)), model.corruption)
     answers = torch.cat([known.answers(model, batch) for batch in feed.in_order()])
     strangeness = torch.cat([known.held_out, answers]).amax(1)

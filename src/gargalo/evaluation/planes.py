@@ -29,7 +29,8 @@ def plane(codes: Points, by: By, *, perplexity: float, seed: int) -> Points:
         raise ValueError(f"perplexity={perplexity:g} must lie between 0 and the number of examples, {len(codes)}.")
     from sklearn.manifold import TSNE
 
-    return TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(codes)
+    init = "pca" if codes.shape[1] > 1 else "random"
+    return TSNE(perplexity=perplexity, init=init, random_state=seed).fit_transform(codes)
 
 
 def judge(positions: Points, codes: Points, raw: Points, labels: npt.NDArray[Any] | None) -> dict[str, float]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gargalo.checkpoint import TrainedModel
 from gargalo.data.batches import Feed
-from gargalo.data.source import Part, Source
+from gargalo.data.source import Part, Source, some
 from gargalo.errors import DataError
 from gargalo.evaluation import planes
 
@@ -26,11 +26,13 @@ MIN_MAPPED, MAX_MAPPED, PERPLEXITY = 8, 5_000, 30.0
 def probe(model: TrainedModel, source: Source, part: Part, *, limit: int, seed: int = 0) -> dict[str, Any]:
     """``{"code": row, "pca": row, "pixels": row}``, see `_row`; "pca" has as many numbers as the code.
 
-    Labels serve to fit and to ask the classifiers, never the model. DataError where there are none.
+    Labels serve to fit and to ask the classifiers, and not the model, unless it is a conditional one: its probe asks
+    whether a code still tells what the model was told. DataError where there are none.
     """
     if source.labels is None:
         raise DataError(f"{source.name} has no labels, which a probe asks for.")
-    parts = source.indices("train")[:MAX_FITTED], source.indices("validation"), source.indices(part)[:limit]
+    train, held_out, test = (source.indices(name) for name in ("train", "validation", part))
+    parts = some(train, MAX_FITTED), held_out, some(test, limit)
     labels = [source.labels[index].numpy() for index in parts]
     raw = [source.spec.numeric(source.spec.scaled(source.gather(index).target)).flatten(1).numpy() for index in parts]
     codes = [_codes(model, source, index) for index in parts]
@@ -46,7 +48,7 @@ def mapped(model: TrainedModel, source: Source, part: Part, *, limit: int, seed:
 
     None where there are too few for a map.
     """
-    index = source.indices(part)[: min(limit, MAX_MAPPED)]
+    index = some(source.indices(part), min(limit, MAX_MAPPED))
     if len(index) < MIN_MAPPED:
         return None
     codes, raw = _codes(model, source, index), source.spec.numeric(source.spec.scaled(source.gather(index).target))
@@ -71,9 +73,8 @@ def _components(raw: list[Features], count: int) -> list[Features]:
 
 
 def _row(features: list[Features], labels: list[npt.NDArray[Any]], seed: int) -> dict[str, Any]:
-    """Shares of right answers on the last part: ``knn``, ``linear`` with all labels, ``few`` by labels a class.
-
-    The last are means of some draws."""
+    """Shares of right answers on the last part: ``knn``, ``linear`` with labels of 20,000 rows at the most, ``few`` by
+    labels a class. The last are means of some draws."""
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.preprocessing import StandardScaler
 
@@ -83,8 +84,8 @@ def _row(features: list[Features], labels: list[npt.NDArray[Any]], seed: int) ->
     row["knn"] = float(KNeighborsClassifier(count).fit(train, known).score(test, truth))
     scaler = StandardScaler().fit(train)
     train, held_out, test = (np.asarray(scaler.transform(values), np.float32) for values in features)
-    some = slice(MAX_LINEAR)
-    fits = [_linear(train[some], known[some], strength) for strength in STRENGTHS]
+    chosen = some(torch.arange(len(train)), MAX_LINEAR).numpy()
+    fits = [_linear(train[chosen], known[chosen], strength) for strength in STRENGTHS]
     best = max(fits, key=lambda fit: fit.score(held_out, asked)) if len(asked) else fits[-2]
     row["linear"] = float(best.score(test, truth))
     row["few"] = {n: found for n in FEW if (found := _few(train, known, test, truth, n, seed)) is not None}

@@ -65,6 +65,8 @@ def beta_tc_vae(spec: DataSpec, *, latent_dim: int = 16, beta: float = 6.0) -> M
 @method
 def factor_vae(spec: DataSpec, *, latent_dim: int = 16, gamma: float = 10.0, critic_width: int = 256) -> Made:
     """VAE whose total correlation, as told by a critic, is a penalty (Kim and Mnih 2018)."""
+    if latent_dim < 2:
+        raise ValueError(f"latent_dim={latent_dim} must be at least 2: one number is independent of no other.")
     return gaussian_model(spec, latent_dim), adversarial.FactorTC(latent_dim, gamma, critic_width)
 
 

@@ -16,8 +16,8 @@ from gargalo.spec import DataSpec
 WIDTHS: dict[Size, int] = {"tiny": 48, "small": 96, "base": 192, "large": 384}
 NEAR = 5  # steps that the filter of each channel sees
 MAX_DEPTH = 64
-# Numbers of a step that are mixed together. The slope of a product so wide that 32 steps make 3 MiB of bfloat16, which is
-# what 256 rows at the usual width do, ends the process with a division by zero inside oneDNN 3.12 on some processors.
+# Numbers of a step that are mixed together. The slope of a product so wide that 32 steps make 3 MiB of bfloat16, which
+# is what 256 rows at the usual width do, ends the process: oneDNN 3.12 divides by zero, on some processors.
 AT_ONCE = 1 << 14
 
 

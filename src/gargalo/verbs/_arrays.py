@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,10 +13,14 @@ import torch
 from torch import Tensor
 
 from gargalo.checkpoint import TrainedModel
+from gargalo.data import open_like
 from gargalo.data.batches import derive
+from gargalo.data.source import Source
+from gargalo.errors import DataError
 from gargalo.registry import corruption
 
 SIZES = 1, 16, 256  # of a batch
+NAMED = 5  # of what is left out, or not known
 
 
 def model_values(model: TrainedModel, data: Any, *, corrupted: bool = False) -> Tensor:
@@ -57,6 +64,36 @@ def _check_symbols(values: Tensor, count: int) -> None:
         )
 
 
+def open_for(model: TrainedModel, data: str, *, inputs: bool = False) -> Source:
+    """The data that ``data`` names as a model takes them (`gargalo.data.open_like`), or, with ``inputs``, its encoder.
+
+    Classes have the numbers by which a conditional model knows them: DataError where it does not know one, or there are
+    no labels. Of other data than the model's own it is said, in a warning, which files cannot be read.
+    """
+    spec, own = model.spec, model.config["data"]
+    source = open_like(data, replace(spec, shape=spec.input_shape) if inputs else spec, own)
+    if source.skipped and data != own:
+        named = [f"{skipped.name} ({skipped.reason})" for skipped in source.skipped[:NAMED]]
+        more = ["..."] if len(source.skipped) > NAMED else []
+        text = f"{len(source.skipped):,} files of {source.name} are left out: {', '.join(named + more)}"
+        warnings.warn(text, UserWarning, stacklevel=3)
+    if not model.net.conditional or spec.places:
+        return source
+    if source.labels is None:
+        raise DataError(f"{source.name} has no labels, which {model.method} is told. Give labelled data.")
+    names, known = source.spec.class_names, spec.class_names
+    if names == known:
+        return source
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise DataError(
+            f"{source.name} has classes that this model does not know: {', '.join(unknown[:NAMED])}. "
+            f"It knows {', '.join(known[:NAMED])}{', ...' if len(known) > NAMED else ''}."
+        )
+    labels = torch.tensor([known.index(name) for name in names])[source.labels]
+    return replace(source, labels=labels, spec=replace(source.spec, num_classes=len(known), class_names=known))
+
+
 def labels_for(model: TrainedModel, labels: Any, n: int) -> Tensor | None:
     """Class numbers ``[N]``, or ``[N, places]``, for a conditional model, None for another. ValueError where they are
     missing or wrong."""
@@ -92,11 +129,16 @@ def _pad(rows: Tensor, size: int) -> Tensor:
 
 
 def corrupted(model: TrainedModel, x: Tensor, seed: int) -> Tensor:
-    """Inputs ``[N, *input_shape]`` of targets ``[N, *shape]``: each row meets the same noise, whoever is beside it."""
+    """Inputs ``[N, *input_shape]`` of targets ``[N, *shape]``: each row meets its own noise, whoever is beside it."""
     if model.corruption == "none":
         return x
     rule = corruption.select(model.corruption)
-    return torch.cat([rule(row, torch.Generator().manual_seed(derive(seed, "corrupt"))) for row in x.split(1)])
+
+    def own(row: Tensor) -> torch.Generator:
+        content = hashlib.blake2b(row.contiguous().numpy().tobytes(), digest_size=8).hexdigest()
+        return torch.Generator().manual_seed(derive(seed, "corrupt", content))
+
+    return torch.cat([rule(row, own(row)) for row in x.split(1)])
 
 
 def as_array(values: Tensor) -> np.ndarray:

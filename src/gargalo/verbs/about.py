@@ -15,12 +15,12 @@ from gargalo import methods, registry
 from gargalo._version import __version__
 from gargalo.acceleration import pick_device, uses_bfloat16
 from gargalo.checkpoint import TrainedModel
-from gargalo.data import open_like
-from gargalo.data.source import Part
+from gargalo.data.source import Part, Source
 from gargalo.errors import DataError
 from gargalo.evaluation import probe as features
 from gargalo.evaluation.measure import MAX_ROWS, measure
 from gargalo.evaluation.normality import domain
+from gargalo.verbs._arrays import open_for
 
 COMPARED = 1_000  # rows of each data set
 OPTIONAL = ("tensorboard", "pyarrow")
@@ -61,16 +61,14 @@ def evaluate(
     """
     if samples < 1 or (limit is not None and limit < 1):
         raise ValueError(f"samples={samples} and limit={limit} must be at least 1.")
-    source = open_like(data or model.config["data"], model.spec, model.config["data"])
+    source = open_for(model, data or model.config["data"])
     result = measure(model, source, split, samples=samples, limit=limit, seed=seed)
     if probe:
         result["probe"] = features.probe(model, source, split, limit=limit or MAX_ROWS, seed=seed)
         result["map"] = features.mapped(model, source, split, limit=limit or MAX_ROWS, seed=seed)
     if data is not None and data != model.config["data"]:
-        try:
-            result["domain"] = domain(model, source, split, limit or MAX_ROWS)
-        except DataError as error:  # weights that ship come without the data
-            warnings.warn(f"Whether the model knows such data is not said: {error}", stacklevel=2)
+        found = _domain(model, source, split, limit or MAX_ROWS)
+        result |= {} if found is None else {"domain": found}
     return result | {"verdict": verdict(result)}
 
 
@@ -78,19 +76,27 @@ def compare(models: Sequence[TrainedModel], data: Sequence[str], *, split: Part 
     """Every model on every data set, each pair a dictionary: how well it reconstructs, and whether it knows such data.
 
     Keys: run, data, n, mse, pca_mse (of as many components, fitted to these data), of tokens accuracy and pca_accuracy,
-    auroc and outside (see `gargalo.evaluation.normality.domain`).
+    auroc and outside (see `gargalo.evaluation.normality.domain`; None where the training data are gone).
     """
     return [_pair(model, name, split) for model in models for name in data]
 
 
 def _pair(model: TrainedModel, name: str, split: Part) -> dict[str, Any]:
-    source = open_like(name, model.spec, model.config["data"])
+    source = open_for(model, name)
     found = measure(model, source, split, samples=1, limit=COMPARED, seed=0)
     pca = found["baselines"]["pca"]
     row = {"run": str(model.path), "data": name, "n": found["n"]}
     for key in ("accuracy",) if model.spec.is_tokens else ("mse",):
         row |= {key: found[key], f"pca_{key}": None if pca is None else pca[key]}
-    return row | domain(model, source, split, COMPARED)
+    return row | (_domain(model, source, split, COMPARED) or {"auroc": None, "outside": None})
+
+
+def _domain(model: TrainedModel, source: Source, split: Part, limit: int) -> dict[str, float] | None:
+    try:
+        return domain(model, source, split, limit)
+    except DataError as error:  # weights that ship come without the data
+        warnings.warn(f"Whether {model.path or 'the model'} knows {source.name} is not said: {error}", stacklevel=3)
+        return None
 
 
 def verdict(result: dict[str, Any]) -> str:

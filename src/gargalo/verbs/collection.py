@@ -16,7 +16,7 @@ from gargalo.verbs._arrays import model_values
 from gargalo.verbs.latent import embed
 
 CANDIDATES = 8  # nearest to a picture, among which its copies are looked for
-AT_ONCE = 1024  # rows
+AT_ONCE, MAX_DISTANCES = 1024, 1 << 27  # rows, and distances between them and all
 BLUR = 1.0  # pixels: what re-encoding changes is finer
 THUMBNAIL = 8  # pixels, of each side
 
@@ -40,8 +40,8 @@ def neighbors(
     known = embed(model, collection, labels=seen_labels)
     if not 1 <= count <= len(known):
         raise ValueError(f"count={count} must lie between 1 and the size of the collection, {len(known)}.")
-    scale = _scale(known)
-    found = _nearest(_flat(embed(model, images, labels=labels), scale), _flat(known, scale), count)
+    frame = _frame(known)
+    found = _nearest(_flat(embed(model, images, labels=labels), frame), _flat(known, frame), count)
     return found[1].numpy(), found[0].numpy()
 
 
@@ -57,7 +57,7 @@ def duplicates(model: TrainedModel, images: Any, *, labels: Any = None, threshol
         raise ValueError(f"threshold={threshold} must lie in (0, 1].")
     values = model_values(model, images)
     codes = embed(model, images, labels=labels)
-    proposals = [_pairs(_flat(codes, _scale(codes))), _pairs(_standard(F.adaptive_avg_pool2d(values, THUMBNAIL)))]
+    proposals = [_pairs(_flat(codes, _frame(codes))), _pairs(_standard(F.adaptive_avg_pool2d(values, THUMBNAIL)))]
     pairs = torch.cat(proposals).unique(dim=0)
     compared = [_correlation(values[part[:, 0]], values[part[:, 1]]) for part in pairs.split(AT_ONCE)]
     alike = torch.cat([torch.zeros(0), *compared])
@@ -65,17 +65,22 @@ def duplicates(model: TrainedModel, images: Any, *, labels: Any = None, threshol
     return _groups(len(codes), pairs[chosen].tolist(), alike[chosen].tolist())
 
 
-def _scale(codes: np.ndarray) -> Tensor:
-    return torch.from_numpy(codes).flatten(1).std(0, correction=0).clamp(min=1e-6)
+def _frame(codes: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of each number; one that hardly changes counts for nothing."""
+    flat = torch.from_numpy(codes).flatten(1)
+    deviation = flat.std(0, correction=0)
+    return flat.mean(0), torch.where(deviation > 1e-6 * (1 + flat.abs().amax(0)), deviation, torch.inf)
 
 
-def _flat(codes: np.ndarray, scale: Tensor) -> Tensor:
-    return torch.from_numpy(codes).flatten(1) / scale / len(scale) ** 0.5
+def _flat(codes: np.ndarray, frame: tuple[Tensor, Tensor]) -> Tensor:
+    mean, deviation = frame  # without the mean, distances would be small differences of large numbers
+    return (torch.from_numpy(codes).flatten(1) - mean) / deviation / len(mean) ** 0.5
 
 
 def _nearest(rows: Tensor, known: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Distances and row numbers ``[N, count]``, a part of the rows at a time: there is never a table of all pairs."""
-    found = [torch.cdist(part, known).topk(count, largest=False) for part in rows.split(AT_ONCE)]
+    at_once = max(1, min(AT_ONCE, MAX_DISTANCES // len(known)))
+    found = [torch.cdist(part, known).topk(count, largest=False) for part in rows.split(at_once)]
     return torch.cat([part.values for part in found]), torch.cat([part.indices for part in found])
 
 

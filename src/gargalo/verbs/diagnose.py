@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from gargalo import checkpoint
+from gargalo.adversarial import Adversarial
 from gargalo.checkpoint import TrainedModel
 from gargalo.data import open_like
 from gargalo.evaluation import noise
@@ -42,8 +43,8 @@ def diagnose(model: TrainedModel, data: str | None = None) -> list[Finding]:
 def _training(model: TrainedModel) -> list[Finding]:
     progress = model.config["progress"]
     found: list[Finding] = []
-    if hasattr(model.objective, "critic"):
-        found.append(_critic(*progress["critic"]))
+    if isinstance(model.objective, Adversarial):
+        found.append(_critic(model.objective, *progress["critic"]))
     if progress["roll_backs"]:
         advice = "Train again with a lower --lr, or look at the data for extreme values."
         found.append(Finding("warning", f"Training diverged {progress['roll_backs']} times and went back.", advice))
@@ -60,10 +61,10 @@ def _training(model: TrainedModel) -> list[Finding]:
     return found
 
 
-def _critic(now: float, best: float) -> Finding:
+def _critic(objective: Adversarial, now: float, best: float) -> Finding:
     if best < CHANCE:
-        advice = "It never learned, so that nothing drew codes to the prior. Look whether its optimizer moves it."
-        return Finding("error", f"The critic was at chance from the first step on ({best:.1%} right).", advice)
+        severity, advice = objective.at_chance
+        return Finding(severity, f"The critic was at chance from the first step on ({best:.1%} right).", advice)
     return Finding("fine", f"The critic learned: {best:.1%} right at its best, {now:.1%} at the end.")
 
 

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from gargalo import acceleration, checkpoint
 from gargalo.checkpoint import TrainedModel
-from gargalo.data import open_like
 from gargalo.data.batches import Feed, derive
-from gargalo.data.source import Source
+from gargalo.data.source import Source, some
 from gargalo.priors import Prior
 from gargalo.registry import prior as priors
 from gargalo.training import seeded
+from gargalo.verbs._arrays import open_for
 from gargalo.weights import check_own
 
 MAX_CODES = 50_000
@@ -40,7 +40,7 @@ def fit_prior(
     that does not suit the model.
     """
     check_own(model)
-    source = open_like(data or model.config["data"], model.spec)
+    source = open_for(model, data or model.config["data"])
     fit_to(model, source, source.indices("train"), prior, seed=seed, progress=progress)
     if model.path is not None:
         with checkpoint.locked(model.path):
@@ -69,7 +69,10 @@ def fit_to(
     progress: Progress | None = None,
 ) -> None:
     """Fits a prior to the codes of some rows of a source, in memory."""
-    feed = Feed(source, rows[:MAX_CODES], 250, model.corruption, seed=seed, device=str(model.device))
+    before = model.net.prior
+    if isinstance(before, Prior) and before.indispensable:
+        raise ValueError(f"{model.method} keeps its own prior: {before.indispensable}.")
+    feed = Feed(source, some(rows, MAX_CODES), 250, model.corruption, seed=seed, device=str(model.device))
     with seeded(derive(seed, "prior")):
         fitted: Prior = priors.select(prior)(model.net, model.spec).to(model.device)
         if hasattr(fitted, "prime"):

@@ -75,18 +75,20 @@ def warn_if_unlike(model: TrainedModel, inputs: Tensor, condition: Tensor | None
     """An OutOfDomainWarning where inputs, as the encoder sees them, are unlike those of the training.
 
     Some rows are looked at. A fifth of them must be such as one in a hundred normal ones is, and all together
-    unlikelier than one set of normal rows in a thousand (by Fisher's sum of logarithms). ``whole`` names what all rows
-    are parts of, where they are.
+    unlikelier than one set of normal rows in a thousand (by Fisher's sum of logarithms). A few rows cannot be that
+    unlikely where few examples were held out: for them a fifth must be stranger, by a deviation, than the strangest of
+    those, and than three. ``whole`` names what all rows are parts of, where they are.
     """
     if model.normality is None:
         return
     rows = torch.linspace(0, len(inputs) - 1, min(LOOKED_AT, len(inputs))).long()
     batch = Batch(inputs[rows], inputs[rows], None if condition is None else condition[rows])
     known = Normality(**model.normality)
-    p = known.p_values(known.answers(model, batch, QUICK))
+    answers = known.answers(model, batch, QUICK)
+    p = known.p_values(answers)
     share = float(known.outside(p).float().mean())
-    by_chance = torch.special.gammaincc(torch.tensor(float(len(p))), -p.log().sum())
-    if share >= SHARE and by_chance < CHANCE:
+    by_chance = torch.special.gammaincc(torch.tensor(float(len(p)), dtype=p.dtype), -p.log().sum())
+    if share >= SHARE and (by_chance < CHANCE or float(known.beyond(answers).float().mean()) >= SHARE):
         what = "This picture is" if len(p) == 1 else f"{share:.0%} of these examples are"
         what = f"{share:.0%} of {whole} is" if whole else what
         warnings.warn(

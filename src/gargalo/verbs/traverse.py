@@ -27,7 +27,8 @@ def traverse(
 
     Each row moves one of the numbers ``dims`` (the eight that vary most in the training data, unless given) from
     ``-span`` to ``span`` standard deviations of it; or there is one row, along ``direction`` ``[latent_dim]``, from
-    ``-span`` to ``span`` times it. The picture itself is in the middle.
+    ``-span`` to ``span`` times it. Of an odd number of steps the middle one is the picture itself. Of a model that does
+    not know its training data, as one in memory, it is the first eight numbers, by units.
     """
     if steps < 2 or span <= 0:
         raise ValueError(f"steps={steps} must be at least 2 and span={span} greater than 0.")
@@ -35,6 +36,8 @@ def traverse(
         raise ValueError(
             f"The code of a {model.method} is its input seen in detail: there are no single traits to move."
         )
+    if dims is not None and direction is not None:
+        raise ValueError("dims are numbers of the code, direction a way of its own: give one of them.")
     code = embed(model, np.asarray(image)[None], labels=None if label is None else [label])[0]
     spread = np.ones_like(code) if model.normality is None else model.normality["spread"].numpy()
     if direction is not None:
