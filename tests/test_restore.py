@@ -221,15 +221,48 @@ def test_weights_that_ship_are_found_by_task_and_color(tmp_path, monkeypatch, ca
         made = model("denoiser", channels=channels)
         save_file(made.net.state_dict(), tmp_path / f"{name}.safetensors", metadata={"config": json.dumps(made.config)})
     monkeypatch.chdir(tmp_path)
-    for number, picture in enumerate((COLOR, COLOR[..., 0])):
+    stored_in_colors = np.repeat(COLOR[..., :1], 3, 2)
+    for number, picture in enumerate((COLOR, COLOR[..., 0], stored_in_colors)):
         Image.fromarray(picture).save(f"{number}.png")
-    status, _ = gargalo_says(monkeypatch, capsys, "denoise", "0.png", "1.png", "--sigma", "20", "-o", "out")
-    assert status == 0
-    for number, (picture, kind) in enumerate(((COLOR, "color"), (COLOR[..., :1], "gray"))):
+    given = ("denoise", "0.png", "1.png", "2.png", "--sigma", "20", "-o", "out")
+    assert gargalo_says(monkeypatch, capsys, *given)[0] == 0
+    for number, (picture, kind) in enumerate(
+        ((COLOR, "color"), (COLOR[..., :1], "gray"), (stored_in_colors, "gray")),
+    ):
         expected = gargalo.denoise(gargalo.shipped(f"denoiser-{kind}"), picture, sigma=20)
         assert np.array_equal(read_photo(tmp_path / "out" / f"{number}.png").pixels, expected)
     with pytest.raises(gargalo.CheckpointError, match="There are: denoiser-color, denoiser-gray"):
         gargalo.shipped("upscaler-2")
+
+
+@pytest.mark.parametrize(
+    ("channels", "corruption", "told"),
+    [
+        (1, "noise:std=0-0.2,told=0.5", [[4.0], [10.0], [40.0]]),  # one by one
+        (3, "noise:std=0-0.2,told=0.5", [[23.9165]]),  # all together
+        (3, "noise:std=0-0.2,told=0.5,per_channel=true", [[4.0, 10.0, 40.0]]),
+    ],
+)
+def test_noise_that_differs_from_channel_to_channel_is_told_as_the_model_wants_it(
+    channels, corruption, told, monkeypatch
+):
+    monkeypatch.setattr(restore, "_noise_levels", lambda pixels: np.array([4.0, 10.0, 40.0]))
+    seen, padded = [], restore.padded
+    monkeypatch.setattr(restore, "padded", lambda x, step: seen.append(padded(x, step)) or seen[-1])
+    gargalo.denoise(model("denoiser", corruption, channels), COLOR)
+    np.testing.assert_allclose(255 * seen[-1][:, channels:, 0, 0].numpy(), told, atol=1e-3)
+
+
+def test_a_color_denoiser_says_that_noise_of_gray_pictures_is_strange_to_it():
+    with pytest.warns(OutOfDomainWarning, match="not noise that is the same in all channels"):
+        gargalo.denoise(model("denoiser"), COLOR[..., 0])
+
+
+def test_alpha_is_enlarged_piece_by_piece_as_the_whole():
+    picture = np.concatenate([COLOR, COLOR[..., :1]], 2)
+    trained = model("upscaler", "downscale:factor=2")
+    whole, tiled = (gargalo.upscale(trained, picture, tile=tile) for tile in (4096, 16))
+    assert np.array_equal(whole[..., 3], tiled[..., 3])
 
 
 def test_what_passes_pictures_through_sends_to_what_repairs_them(runs, monkeypatch, capsys):
@@ -296,6 +329,9 @@ def test_one_file(runs, monkeypatch, capsys):
         (("upscale", "upscaler", "a.png", "--scale", "3", "-o", "b.png"), "enlarges 2 times, not 3"),
         (("upscale", "a.png", "--scale", "7", "-o", "b.png"), "No weights called 'upscaler-7'"),
         (("denoise", "upscaler", "a.png", "-o", "b.png"), "denoise needs 'noise'"),
+        (("denoise", "denoiser", "a.png", "-o", "b.gif"), "b.gif cannot be written; pictures are written to .bmp"),
+        (("inpaint", "inpainter", "a.png", "--mask", "taken.png", "-o", "taken.png", "--overwrite"), "is an input"),
+        (("denoise", "denoiser", "sub", "again", "-o", "again", "--overwrite"), "again/c.png is an input itself"),
     ],
 )
 def test_mistakes_end_with_one_line_and_lose_nothing(runs, monkeypatch, capsys, arguments, says):
@@ -303,6 +339,11 @@ def test_mistakes_end_with_one_line_and_lose_nothing(runs, monkeypatch, capsys, 
     Image.fromarray(COLOR).convert("RGBA").save("a.png")
     Image.fromarray(COLOR).save("a.gif")
     Path("taken.png").write_bytes(b"dear to me")
+    for folder in ("sub", "again"):
+        Path(folder).mkdir()
+        Image.fromarray(COLOR).save(f"{folder}/{folder[0]}.png")
+    Image.fromarray(COLOR).save("again/c.png")
+    Image.fromarray(COLOR).save("sub/c.png")
     before = Path("a.png").read_bytes()
     status, said = gargalo_says(monkeypatch, capsys, *arguments)
     assert status == 2

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import zipfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from PIL import Image
 
 from gargalo.data import cache, open_source
+from gargalo.data.listing import listing
 from gargalo.errors import DataError
 
 DRAWN = np.random.default_rng(0)
@@ -73,6 +75,16 @@ def test_a_zip_gives_what_its_folder_gives(tmp_path: Path) -> None:
     loose, packed = open_source(str(tmp_path / "in")), open_source(str(tmp_path / "in.zip"))
     assert torch.equal(loose.values, packed.values)
     assert loose.spec == packed.spec
+
+
+def test_names_in_a_zip_that_lead_away_are_none(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png", 10, 10, 3)
+    names = ["fine/a.png", "/etc/a.png", "../a.png", "fine/../../a.png", "C:/a.png", "C:\\a.png", "..\\a.png"]
+    with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
+        for name in names:
+            archive.writestr(zipfile.ZipInfo(name), (tmp_path / "a.png").read_bytes())
+    with ExitStack() as stack:
+        assert [item.name for item in listing(tmp_path / "in.zip", frozenset({".png"}), stack)] == ["fine/a.png"]
 
 
 def test_a_damaged_zip_is_refused(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@ with weights that come with the package."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -69,10 +68,10 @@ def upscale(
     import gargalo
 
     def enlarge(model: Any, photo: Any, name: str, **options: Any) -> Any:
-        large = gargalo.upscale(model, photo.pixels, **options)
-        if scale is not None and large.shape[1] != scale * photo.pixels.shape[1]:
-            raise ValueError(f"{model.path} enlarges {large.shape[1] // photo.pixels.shape[1]} times, not {scale}.")
-        return large
+        times = model.spec.shape[-1] // model.spec.input_shape[-1]
+        if scale is not None and times not in (scale, 1):  # what enlarges nothing says so itself
+            raise ValueError(f"{model.path} enlarges {times} times, not {scale}.")
+        return gargalo.upscale(model, photo.pixels, **options)
 
     _restore("upscale", paths, out, enlarge, scale or 2, overwrite, {"self_ensemble": self_ensemble, "tile": tile})
 
@@ -94,7 +93,8 @@ def inpaint(
         hidden = read_photo(mask / Path(name).with_suffix(".png") if mask.is_dir() else mask)
         return gargalo.inpaint(model, photo.pixels, hidden.pixels, **options)
 
-    _restore("inpaint", paths, out, fill, 1, overwrite, {"self_ensemble": self_ensemble, "tile": tile})
+    masks = [file for file in mask.rglob("*") if file.is_file()] if mask.is_dir() else [mask]
+    _restore("inpaint", paths, out, fill, 1, overwrite, {"self_ensemble": self_ensemble, "tile": tile}, masks)
 
 
 def _restore(
@@ -105,6 +105,7 @@ def _restore(
     scale: int,
     overwrite: bool,
     options: dict[str, Any],
+    masks: list[Path] | None = None,
 ) -> None:
     """Each picture with what its file says of it; those that cannot be used are named, and the status is 1."""
     import gargalo
@@ -114,7 +115,7 @@ def _restore(
     model = None if run is None else gargalo.load(run)
     with ExitStack() as stack:
         jobs = _jobs(paths[run is not None :], out, stack)
-        _check(jobs, overwrite)
+        _check(jobs, masks or [], overwrite)
         skipped = 0
         with share_bar(len(jobs)) as bar:
             for number, job in enumerate(jobs):
@@ -138,12 +139,15 @@ def _one(verb: str, job: _Job, model: Any, use: Callable[..., Any], scale: int, 
     import warnings
 
     from gargalo import weights
+    from gargalo.data.images import is_gray
     from gargalo.data.photos import check_target, read_photo, write_photo
 
     photo = read_photo(job.read())
     channels = photo.pixels.shape[2]
     check_target(job.target, 8 * photo.pixels.dtype.itemsize, channels in (2, 4))
-    model = model or _shipped(weights.name_for(verb, 1 if channels < 3 else 3, scale))
+    # Noise of a gray picture that is stored in colors is the same in all three, unlike that of any color picture.
+    gray = channels < 3 or (verb == "denoise" and is_gray(photo.pixels))
+    model = model or _shipped(weights.name_for(verb, 1 if gray else 3, scale))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         restored = use(model, photo, job.name, **options)
@@ -179,10 +183,14 @@ def _jobs(paths: list[Path], out: Path, stack: ExitStack) -> list[_Job]:
         return [_Job(paths[0].name, lambda: paths[0], out, paths[0])]
     if out.suffix.lower() in WRITERS:
         raise ValueError(f"{out} is the name of one picture; give a folder for several.")
+    if out.suffix.lower() in SUFFIXES | UNREAD and not out.is_dir():
+        raise ValueError(f"{out} cannot be written; pictures are written to {', '.join(sorted(WRITERS))}, or a folder.")
     jobs: list[_Job] = []
     for path in paths:
         if path.is_dir() or path.suffix.lower() == ".zip":
             found = listing(path, SUFFIXES | UNREAD, stack)
+            if path.resolve() in out.resolve().parents:  # what was written there is no input of the next time
+                found = [item for item in found if not (path / item.name).resolve().is_relative_to(out.resolve())]
             jobs += [_Job(item.name, item.read, out / item.name, path) for item in found]
         else:
             jobs.append(_Job(path.name, lambda path=path: path, out / path.name, path))
@@ -194,16 +202,23 @@ def _jobs(paths: list[Path], out: Path, stack: ExitStack) -> list[_Job]:
     ]
 
 
-def _check(jobs: list[_Job], overwrite: bool) -> None:
+def _check(jobs: list[_Job], masks: list[Path], overwrite: bool) -> None:
     """ValueError before anything is read, where a file would be lost."""
+    origins = [job.source / job.name if job.source.is_dir() else job.source for job in jobs]
+    given = {_identity(path) for path in (*origins, *masks) if path.exists()}
     seen: dict[Path, str] = {}
     for job in jobs:
         if job.target in seen:
             raise ValueError(f"{seen[job.target]} and {job.name} would both become {job.target}. Do them one by one.")
         seen[job.target] = job.name
-        origin = job.source / job.name if job.source.is_dir() else job.source
-        if job.target.exists() and os.path.samefile(job.target, origin):
-            raise ValueError(f"{job.target} is the input itself, which is never overwritten. Give another -o.")
+        if job.target.exists() and _identity(job.target) in given:
+            raise ValueError(f"{job.target} is an input itself, which is never overwritten. Give another -o.")
     existing = [job.target for job in jobs if job.target.exists()]
     if existing and not overwrite:
         raise ValueError(f"{existing[0]} exists ({len(existing)} in all). Give another -o, or add --overwrite.")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Of a file, by whatever name or link."""
+    known = path.stat()
+    return known.st_dev, known.st_ino

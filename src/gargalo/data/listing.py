@@ -96,13 +96,18 @@ def _unlisted(error: OSError) -> None:
 
 def _zip_items(archive: zipfile.ZipFile, suffixes: frozenset[str]) -> Iterator[Item]:
     for info in archive.infolist():
-        if info.is_dir() or not _is_wanted(info.filename, suffixes):
+        if info.is_dir() or not _is_wanted(info.filename, suffixes) or _leads_away(info.filename):
             continue
         stamp = (info.file_size, info.CRC)
         if 0 < info.file_size <= MAX_FILE:
             yield Item(info.filename, stamp, partial(_read_member, archive, info))
         else:
             yield Item(info.filename, stamp, partial(_refuse, _size_reason(info.file_size)))
+
+
+def _leads_away(name: str) -> bool:
+    """Whether a name could, on some system, be that of a file anywhere, and not below a folder; ".." is hidden."""
+    return name.startswith("/") or "\\" in name or ":" in name
 
 
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:

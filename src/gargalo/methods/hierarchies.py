@@ -29,4 +29,6 @@ def deep_vae(
 
     ``levels`` says how many there are on each grid, from a single place to the finest; ``channels`` each has.
     """
-    return picture_hierarchy(spec, width, channels, counts_of("levels", levels)), objectives.ELBO(warmup=kl_warmup)
+    model = picture_hierarchy(spec, width, channels, counts_of("levels", levels))
+    model.suggested = {"batch_size": 64}  # a step takes so long that more, smaller ones are sooner there
+    return model, objectives.ELBO(warmup=kl_warmup)

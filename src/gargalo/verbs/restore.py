@@ -4,7 +4,7 @@ A picture is an array ``[H, W]``, ``[H, W, C]`` or ``[C, H, W]``, with 1 or 3 ch
 uint8, uint16 or floats in [0, 1]; or several, ``[N, C, H, W]``. What comes out has the same layout and type. Alpha is
 kept as it is, or enlarged by bicubic interpolation. A model of gray pictures repairs the channels of a color picture
 one by one, and enlarges its brightness alone: colors follow by bicubic interpolation. One of color pictures sees a gray
-one three times.
+one three times; noise that is the same in all channels is none that it has learned.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from gargalo.verbs.score import warn_if_unlike
 
 TILE = 512  # pixels of a piece's sides, without its margin
 TOPS = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
+LOOKED_AT = 8  # squares down and across, before a warning
 SEEN, CROPS = 256, 4  # sides of the squares that noise is measured in, and how many down and across
 NEEDS = {
     "denoise": ("'noise'", "noise:std=0.2"),
@@ -54,9 +55,9 @@ def denoise(
     """A picture without its noise.
 
     ``sigma`` is the noise's standard deviation in 255ths of the range. A model that wants to be told it is told what
-    `noise_level` finds, unless it is given; another refuses it. ``self_ensemble`` means over eight ways to lay the
-    picture down, in eight times the time; ``tile`` bounds the memory. Raises ValueError for what is no picture, or a
-    model that was not trained to denoise.
+    is found, in each channel where it can be, unless it is given; another refuses it. ``self_ensemble`` means over
+    eight ways to lay the picture down, in eight times the time; ``tile`` bounds the memory. Raises ValueError for what
+    is no picture, or a model that was not trained to denoise.
     """
     task = _task(model, "denoise", self_ensemble, tile, progress)
     if sigma is not None and not task.extra:
@@ -95,7 +96,7 @@ def inpaint(
 def noise_level(image: Any) -> float:
     """The standard deviation of a picture's noise, in 255ths of the range: see `gargalo.functional.noise_std`."""
     pixels, _ = _laid_out(np.asarray(image))
-    return _noise_level(pixels)
+    return float(_noise_levels(pixels).mean())
 
 
 @dataclass(frozen=True)
@@ -194,29 +195,44 @@ def _laid_out(array: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.
 
 
 def _denoised(task: _Task, pixels: np.ndarray, sigma: float | None) -> np.ndarray:
+    channels = _split(pixels)[0].shape[2]
+    if channels < task.channels:
+        text = "learned from color pictures, and not noise that is the same in all channels. Take a gray one"
+        warnings.warn(f"{_name(task.model)} {text}, such as denoiser-gray.", OutOfDomainWarning, stacklevel=4)
     if not task.extra:
         return _restored(task, pixels, None)
-    level = _noise_level(pixels) if sigma is None else sigma
+    levels = _noise_levels(pixels) if sigma is None else np.full(channels, sigma)
+    most = levels.max()
     known = corruption.parse(task.model.corruption)[1].get("std")
     highest = float(str(known).rpartition("-")[2]) * 255 if known is not None else 255.0
-    if level > 1.05 * highest:
+    if most > 1.05 * highest:
         warnings.warn(
-            f"The noise, {level:.0f} of 255, is more than this model has seen ({highest:.0f}); not all of it will go.",
+            f"The noise, {most:.0f} of 255, is more than this model has seen ({highest:.0f}); not all of it will go.",
             OutOfDomainWarning,
             stacklevel=4,
         )
-    told = np.full((*pixels.shape[:2], 1), level / 255, np.float32)
-    return _restored(task, pixels, np.broadcast_to(told, (*pixels.shape[:2], task.extra)))
+    told = (_told(task, levels) / 255).astype(np.float32)
+    return _restored(task, pixels, np.broadcast_to(told, (*pixels.shape[:2], len(told))))
 
 
-def _noise_level(pixels: np.ndarray) -> float:
+def _told(task: _Task, levels: np.ndarray) -> np.ndarray:
+    """Of every channel, where a model sees them one by one or wants to know each; else what all have together."""
+    if task.channels < len(levels):
+        return levels
+    if task.extra == task.channels:
+        return np.broadcast_to(levels, task.channels)
+    return np.sqrt(np.square(levels).mean(keepdims=True))
+
+
+def _noise_levels(pixels: np.ndarray) -> np.ndarray:
+    """Of each channel, ``[C]``, in 255ths of the range."""
     colors, _ = _split(pixels)
     height, width = colors.shape[:2]
     if max(height, width) > CROPS * SEEN:
         rows, columns = (np.linspace(0, max(0, side - SEEN), CROPS).astype(int) for side in (height, width))
         crops = [colors[y : y + SEEN, x : x + SEEN] for y in rows for x in columns]
         colors = np.concatenate(crops)  # their sides hold whole squares, so that no edge is made
-    return 255 * float(functional.noise_std(_values(colors)).mean())
+    return 255 * functional.noise_std(_values(colors))[0].numpy()
 
 
 def _inpainted(task: _Task, pixels: np.ndarray, hidden: np.ndarray) -> np.ndarray:
@@ -268,7 +284,7 @@ def _restored(
     task: _Task, pixels: np.ndarray, extra: np.ndarray | None, wanted: np.ndarray | None = None
 ) -> np.ndarray:
     """``[H, W, C]`` piece by piece; pieces with nothing ``wanted`` stay as they are. ``extra`` ``[H, W, E]`` is what
-    the model is told beside the picture."""
+    the model is told beside the picture, or beside each channel, where it sees them one by one."""
     colors, alpha = _split(pixels)
     height, width, count = colors.shape
     if task.fixed and task.fixed != (height, width):
@@ -286,10 +302,11 @@ def _restored(
             restored = task.quick(x) if pixels.dtype == np.uint8 else task.restore(x)
             restored = _answer(task, restored, colors[piece.read])
             out[*piece.write, :count] = _raw(restored[0][:, *piece.keep], pixels.dtype)
+        if alpha.shape[2]:
+            part = alpha[piece.read]
+            out[*piece.write, count:] = (part if scale == 1 else _enlarged(part, scale))[piece.keep]
         if task.progress is not None:
             task.progress(number / len(todo))
-    if alpha.shape[2]:
-        out[..., count:] = alpha if scale == 1 else _enlarged(alpha, scale)
     return out
 
 
@@ -301,7 +318,9 @@ def _seen(task: _Task, colors: np.ndarray, extra: np.ndarray | None) -> Tensor:
     elif x.shape[1] > task.channels:
         x = x.transpose(0, 1) if task.scale == 1 else _brightness(x)
     if extra is not None:
-        x = torch.cat([x, _values(extra).expand(len(x), -1, -1, -1)], 1)
+        told = _values(extra)
+        each = told.transpose(0, 1) if told.shape[1] == len(x) > 1 else told.expand(len(x), -1, -1, -1)
+        x = torch.cat([x, each], 1)
     return padded(x, task.step)
 
 
@@ -334,7 +353,10 @@ def _warn_if_unlike(task: _Task, colors: np.ndarray, extra: np.ndarray | None) -
     height, width = colors.shape[:2]
     if height < high or width < wide:
         return
-    corners = [(y, x) for y in np.linspace(0, height - high, 8) for x in np.linspace(0, width - wide, 8)]
+    down, across = (
+        np.linspace(0, whole - part, min(LOOKED_AT, whole // part)) for whole, part in ((height, high), (width, wide))
+    )
+    corners = [(y, x) for y in down for x in across]  # none over another: they count as so many examples
     spots = [(slice(int(y), int(y) + high), slice(int(x), int(x) + wide)) for y, x in corners]
     seen = [_seen(task, colors[spot], None if extra is None else extra[spot])[:1, :, :high, :wide] for spot in spots]
     warn_if_unlike(task.model, torch.cat(seen), None, "this picture")

@@ -68,6 +68,8 @@ def train(
     parts = {key: value for key, value in {"network": network, "likelihood": likelihood}.items() if value is not None}
     examples = len(source.indices("train"))
     settings = Settings(**{key: value for key, value in options.items() if key in SETTINGS})
+    if corruption == "auto" and source.inputs is not None:
+        corruption = "none"  # the inputs are given
     config = configured(
         method, source.spec, examples, arguments, settings, corruption=corruption, augment=augment, parts=parts
     )
