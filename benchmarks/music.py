@@ -276,7 +276,8 @@ def going_on(bench: Bench) -> list[Row]:
     model, text = bench.run("generate"), bench.data
     names = {bench.source.names[row].rpartition(", bar ")[0] for row in bench.source.indices("test").tolist()}
     form = music_form(text, model.spec)
-    runs = [r for r in songs_in_windows(selected(text)[1]["path"], names, model.spec.shape, form) if len(r) > 1]
+    songs = songs_in_windows(selected(text)[1]["path"], names, model.spec.shape, form)
+    runs = [run for run, _ in songs if len(run) > 1]
     first, then = (np.concatenate([run[side] for run in runs])[:SAMPLES] for side in (slice(0, -1), slice(1, None)))
     step, rng = following.following(model), np.random.default_rng(0)
     notes = [melody_notes(window) for window in first]

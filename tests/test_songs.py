@@ -15,6 +15,7 @@ from gargalo import cli
 from gargalo.data import music_form, open_like, open_source
 from gargalo.data.music import attributes, files, pieces
 from gargalo.data.music.analysis import in_key, key_number, key_of
+from gargalo.data.music.grid import bar_starts
 from gargalo.data.music.harmony import chord_name
 from gargalo.data.music.song import Key, Metre, Song, Tempo, Track, sorted_notes
 from gargalo.data.music.vocabulary import FIRST, HOLD, OFF, melody_notes
@@ -106,6 +107,33 @@ def test_a_song_shorter_than_a_window_is_padded(perfect):
     assert len(gargalo.continue_song(perfect, short, 3).tracks[0].notes) >= 1
 
 
+def test_a_note_with_another_end_keeps_its_exact_time_and_none_begins_before_the_song(perfect, jig, tmp_path):
+    notes = jig.tracks[0].notes.copy()
+    notes[0, 0] += 20
+    apart = pieces.melody_pieces(replace(jig, tracks=(replace(jig.tracks[0], notes=notes), *jig.tracks[1:])), 32)
+    changed = apart.windows.copy()
+    changed[0, 1] = OFF  # the first note is cut short
+    first = pieces.with_windows(apart, changed).tracks[0].notes[0]
+    assert first.tolist() == [20, 100, *jig.tracks[0].notes[0, 2:]]
+    notes = jig.tracks[0].notes + np.array([100, 0, 0, 0])  # nothing at 0, and all of it early
+    early = replace(jig, tracks=(replace(jig.tracks[0], notes=notes),))
+    apart = pieces.melody_pieces(early, 32)
+    assert apart.late < 0
+    changed = apart.windows.copy()
+    changed[0, 0] = FIRST + 30
+    made = pieces.with_windows(apart, changed)
+    assert made.tracks[0].notes[0, 0] < 0
+    files.write_midi(made, tmp_path / "early.mid")
+    (back,) = files.read_music(tmp_path / "early.mid")
+    assert len(back.tracks[0].notes) == len(made.tracks[0].notes)
+    assert back.tracks[0].notes[0, 0] == 0
+
+
+def test_a_metre_long_after_the_last_note_has_no_bars(jig):
+    far = replace(jig, metres=(*jig.metres, Metre(1 << 30, 4, 4)))
+    assert len(bar_starts(far)) == len(bar_starts(jig))
+
+
 def test_what_is_off_the_grid_is_refused_unless_forced(model):
     rng = np.random.default_rng(0)
     starts = np.arange(0, 12_000, 120)
@@ -184,6 +212,33 @@ def test_variations_range_from_the_reconstruction_to_new_music(model):
     assert shares[0] > shares[1] > shares[2]
     with pytest.raises(ValueError, match="similarity=2"):
         gargalo.vary_song(model, song, similarity=2)
+
+
+def test_rests_stay_rests_in_variations(model, jig):
+    notes = jig.tracks[0].notes
+    rest = (notes[:, 0] > 480 * 60) & (notes[:, 0] < 480 * 96)
+    gap = replace(jig, tracks=(replace(jig.tracks[0], notes=notes[~rest]),))
+    made = gargalo.vary_song(model, gap, similarity=0.0).tracks[0].notes[:, 0]
+    assert not ((made > 480 * 66) & (made < 480 * 90)).any()
+    assert ((made > 480 * 100) & (made < 480 * 130)).any()
+
+
+def test_what_is_made_of_a_song_is_in_its_key_and_as_loud(model, jig):
+    way = gargalo.interpolate_songs(model, [jig, jig], steps=3, bars=3)
+    for song in way:
+        assert song.keys == jig.keys
+        (track,) = song.tracks
+        assert track.name == "Fiddle"
+        assert (track.notes[:, 0] < 3 * 6 * 240).all()
+        assert set(track.notes[:, 3].tolist()) <= set(jig.tracks[0].notes[:, 3].tolist())
+        assert len(np.unique(track.notes[:, 3])) > 1
+    (made,) = gargalo.sample_songs(model, 1, key="E minor")
+    assert made.keys == (Key(0, 1, True),)
+
+
+def test_of_waltzes_no_syncopation_is_known(model, jig):
+    with pytest.raises(ValueError, match="known of 2/4, 4/4 and 4/2"):
+        gargalo.traverse_song(model, jig, "syncopation")
 
 
 def test_a_song_goes_on_where_it_ends(model, run, jig):

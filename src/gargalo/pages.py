@@ -21,6 +21,7 @@ from gargalo.data.music import pieces
 from gargalo.data.music.song import Metre
 from gargalo.data.music.sound import render, wav
 from gargalo.data.music.vocabulary import window_notes
+from gargalo.data.source import Source, some
 from gargalo.evaluation import music
 from gargalo.evaluation.measure import FIGURES
 from gargalo.priors import StandardNormal
@@ -61,10 +62,16 @@ def report(run: str | Path, *, split: str = "test") -> Path:
     return path
 
 
+def _rows(source: Source, split: str) -> torch.Tensor:
+    """Row numbers in an order of chance: those that are shown, the first, are from everywhere."""
+    index = some(source.indices(split), MAPPED)  # type: ignore[arg-type]
+    return index[torch.randperm(len(index), generator=torch.Generator().manual_seed(0))]
+
+
 def _music(model: TrainedModel, split: str) -> list[str]:
     """Piano rolls, and players of the first of them."""
     source, form = open_like(model.config["data"], model.spec), songs.form_of(model)
-    index = source.indices(split)[:MAPPED]  # type: ignore[arg-type]
+    index = _rows(source, split)
     batch = next(Feed(source, index, len(index), model.corruption).in_order())
     as_raw = batch.input.shape == batch.target.shape  # else inputs are given as the corruption leaves them
     inputs = (model.spec.unscaled(batch.input) if as_raw else batch.input).numpy()
@@ -111,7 +118,7 @@ def _right(table: dict[str, Any]) -> str:
 
 def _sequences(model: TrainedModel, split: str) -> list[str]:
     source = open_like(model.config["data"], model.spec)
-    index = source.indices(split)[:MAPPED]  # type: ignore[arg-type]
+    index = _rows(source, split)
     batch = next(Feed(source, index, len(index), model.corruption).in_order())
     inputs, labels = model.spec.unscaled(batch.input).numpy(), batch.condition
     outputs = reconstruct(model, inputs[:SHOWN], labels=None if labels is None else labels[:SHOWN])
@@ -126,7 +133,7 @@ def _sequences(model: TrainedModel, split: str) -> list[str]:
 
 def _pictures(model: TrainedModel, split: str) -> list[str]:
     source = open_like(model.config["data"], model.spec)
-    index = source.indices(split)[:MAPPED]  # type: ignore[arg-type]
+    index = _rows(source, split)
     batch = next(Feed(source, index, len(index), model.corruption).in_order())
     inputs, labels = batch.input, batch.condition
     outputs = reconstruct(model, inputs[:SHOWN].clamp(0, 1), labels=None if labels is None else labels[:SHOWN])

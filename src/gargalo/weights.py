@@ -59,6 +59,11 @@ def shipped(name: str) -> TrainedModel:
     return checkpoint.assemble(config, load_file(file))
 
 
+def own_folder(model: TrainedModel) -> Path | None:
+    """That of a model which lies in one of the user's: nothing is written into one that came with the package."""
+    return None if model.path is None or model.path.parent == FOLDER else model.path
+
+
 def check_own(model: TrainedModel) -> None:
     """ValueError for a model whose folder came with the package: nothing is written there."""
     if model.path is not None and model.path.parent == FOLDER:

@@ -7,6 +7,7 @@ import pytest
 from gargalo.data.music import grid, notation
 from gargalo.data.music.harmony import chord_name, chord_number
 from gargalo.data.music.song import Key, Metre
+from gargalo.errors import DataError
 
 SCALE = "X:1\nT:Scale\nM:4/4\nL:1/8\nK:C\nCDEF GABc|c2 z2 C4|\n"
 
@@ -19,6 +20,27 @@ def test_a_pickup_stands_before_the_first_bar_line():
 
 
 @pytest.mark.parametrize(
+    ("body", "lines"),
+    [
+        ("C|DEF|G3|A|", [0, 12, 24, 36]),
+        ("C|DEF|G2:|c|DEF|G3|", [0, 12, 24, 36, 48, 60, 72]),  # upbeats that make whole bars
+        ("DEF|G3|A|DEF|G3|", [0, 12, 24, 28, 40]),  # one beat too many
+        ("DEF|G2|DEF|G3|", [0, 12, 20, 32]),  # one too few
+        ("DEF|[M:4/4]G4|DEFG|", [0, 12, 28]),
+    ],
+)
+def test_bars_are_where_they_are_written(body, lines):
+    tune = notation.read_book(f"X:1\nM:3/4\nL:1/4\nK:C\n{body}\n".encode(), "t")[0]
+    assert grid.bar_starts(tune).tolist() == lines
+
+
+def test_endings_without_end_are_bounded():
+    text = "X:1\nM:4/4\nL:1/8\nK:C\n|:" + "C" * 4000 + "|1D:|" + "[2E:|" * 4000
+    with pytest.raises(DataError, match="with its repeats"):
+        notation.read_book(text.encode(), "t")
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("K:D\nFCc_B|Bf'", [66, 61, 73, 70, 71, 90]),  # the key's sharps; an accidental holds to the bar line
@@ -27,6 +49,10 @@ def test_a_pickup_stands_before_the_first_bar_line():
         ("K:C\n|:C|1D:|2E|]F", [60, 62, 60, 64, 65]),
         ("K:C\n|:C:|:D:|", [60, 60, 62, 62]),
         ("K:C\nC|1D:|2E||F:|", [60, 62, 60, 64, 65, 65]),  # the second ending is not what is repeated next
+        ("K:C\n|:C|1D:|2E:|", [60, 62, 60, 64]),  # what closes the second ending closes the whole
+        ("K:C\n|:C|1D:|2E:|3F:|", [60, 62, 60, 64, 60, 65]),
+        ("K:C\nC|D||E|F:|", [60, 62, 64, 65, 64, 65]),  # back to the double bar
+        ("K:C\n|:C|D||E:|", [60, 62, 64, 60, 62, 64]),  # unless the repeat says where it begins
         ("K:C\nC-C D", [60, 62]),
         ('K:C\n"Am"A{gag}B!trill!c', [69, 71, 72]),
         ("K:C\n[V:1]C[V:2]D\nV:2\nEE\nV:1\nF", [60, 65]),

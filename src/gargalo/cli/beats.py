@@ -14,11 +14,11 @@ from gargalo.cli.console import say
 Song = Annotated[
     list[Path], typer.Argument(metavar="[RUN] SONG", help="A run, unless weights that ship do; then a file of music.")
 ]
-Unit = Annotated[int, typer.Option(help="A step is a note of 1/unit.")]
+Unit = Annotated[int | None, typer.Option(help="A step is a note of 1/unit; as the model learned unless given.")]
 
 
 @app.command()
-def humanize(paths: Song, out: Out, unit: Unit = 16) -> None:
+def humanize(paths: Song, out: Out, unit: Unit = None) -> None:
     """Play a song's drums as a drummer would: gargalo humanize beat.mid -o played.mid (or .wav, .png)."""
     import gargalo
 
@@ -26,14 +26,14 @@ def humanize(paths: Song, out: Out, unit: Unit = 16) -> None:
 
 
 @app.command()
-def tap2drum(paths: Song, out: Out, unit: Unit = 16) -> None:
+def tap2drum(paths: Song, out: Out, unit: Unit = None) -> None:
     """Make drums of taps: gargalo tap2drum taps.mid -o beat.mid (or .wav, .png)."""
     import gargalo
 
     _through("tap2drum", gargalo.tap2drum, paths, out, unit)
 
 
-def _through(name: str, verb: Callable[..., Any], paths: list[Path], out: Path, unit: int) -> None:
+def _through(name: str, verb: Callable[..., Any], paths: list[Path], out: Path, unit: int | None) -> None:
     import gargalo
     from gargalo.verbs.music import read_song, write_song
 

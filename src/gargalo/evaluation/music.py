@@ -13,6 +13,7 @@ from torch import Tensor
 from gargalo.checkpoint import TrainedModel
 from gargalo.data.batches import Feed, derive
 from gargalo.data.music.vocabulary import BAND, BAND_BITS, BEGINS, DRUMS, FIRST, HOLD, VOCABULARY
+from gargalo.data.source import some
 from gargalo.distributions import DiagonalGaussian
 from gargalo.functional import standard_normal_kl
 from gargalo.likelihoods import Strokes
@@ -55,12 +56,13 @@ def figures(
             drawn.append(model.net.draw(posterior.draw()[0], batch.condition))
             if isinstance(posterior, DiagonalGaussian):
                 kls.append(standard_normal_kl(posterior).sum(1))
+    few = some(torch.arange(len(targets)), COMPARED)
     given, found, seen = (x if symbols is None else x[..., :symbols] for x in (targets, outputs, train))
     rows = {
         "greedy": score(found.round().long(), given),
         "sampled": score(torch.cat(drawn)[..., :symbols].long(), given),
         "still": score(_held(given).long(), given),
-        "copied": score(nearest(given[:COMPARED], seen), given[:COMPARED]),
+        "copied": score(nearest(given[few], seen), given[few]),
     }
     played = {"played": feel(model, feed, model.spec.scaled(train))} if symbols else {}
     return rows | {"kl_bits": float(torch.cat(kls).mean()) / math.log(2) if kls else None} | played

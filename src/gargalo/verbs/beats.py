@@ -16,22 +16,24 @@ from gargalo.evaluation.music import is_groove
 from gargalo.likelihoods import Strokes
 from gargalo.registry import corruption
 from gargalo.verbs._arrays import as_array, in_batches
+from gargalo.verbs.songs import form_of
 
 TRAIN = "Train one: gargalo train autoencoder grooves:path=FOLDER --corruption {} -o RUN."
 
 
-def humanize(model: TrainedModel, song: Song, *, unit: int = 16) -> Song:
+def humanize(model: TrainedModel, song: Song, *, unit: int | None = None) -> Song:
     """The song with its drums as a drummer would play them: each hit as loud and as early or late as the model says.
 
-    The model knows the hits alone, so that it does not matter how they were played; ``unit`` is the note of its steps.
+    The model knows the hits alone, so that it does not matter how they were played; ``unit`` is the note of a
+    step, that of the model's own data unless given.
     ValueError for a model that was not trained with ``straighten``, DataError for a song without drums.
     """
     _check(model, "humanize", "straighten")
-    pieces = drum_pieces(song, model.spec.shape[0], unit)
+    pieces = drum_pieces(song, model.spec.shape[0], unit or form_of(model).unit)
     return with_feel(pieces, in_bytes(played(model, pieces.windows)))
 
 
-def tap2drum(model: TrainedModel, song: Song, *, unit: int = 16) -> Song:
+def tap2drum(model: TrainedModel, song: Song, *, unit: int | None = None) -> Song:
     """The song with drums in the place of taps: the hits of its drum track, or else of the track with the most notes,
     whatever their pitch (Gillick et al. 2019).
 
@@ -39,7 +41,7 @@ def tap2drum(model: TrainedModel, song: Song, *, unit: int = 16) -> Song:
     struck in what comes out.
     """
     _check(model, "tap2drum", "taps")
-    pieces = tap_pieces(song, model.spec.shape[0], unit)
+    pieces = tap_pieces(song, model.spec.shape[0], unit or form_of(model).unit)
     struck, timing = np.split(pieces.windows.astype(np.float32), 2, axis=2)
     x = np.concatenate([struck, (timing - TIMING_ZERO) / TIMING_STEP * struck], 2)[..., : model.spec.input_shape[1]]
 

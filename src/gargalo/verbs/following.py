@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from gargalo import checkpoint
+from gargalo import checkpoint, weights
 from gargalo.checkpoint import TrainedModel
 from gargalo.data import music_form, open_source, selected
 from gargalo.data.music.sources import NAMES, songs_in_windows
+from gargalo.data.source import some
 from gargalo.errors import DataError, OutOfDomainWarning
 from gargalo.verbs.latent import embed
 
@@ -48,8 +49,8 @@ def following(model: TrainedModel) -> Following:
     """
     kept = None if model.path is None else checkpoint.kept(model.path, FOLLOWING, model.config)
     tensors = fit(model) if kept is None else kept.tensors
-    if kept is None and model.path is not None:
-        checkpoint.keep(model.path, FOLLOWING, tensors, model.config)
+    if kept is None and (folder := weights.own_folder(model)) is not None:
+        checkpoint.keep(folder, FOLLOWING, tensors, model.config)
     return Following(*(tensors[key].numpy() for key in ("mean", "weight", "spread")))
 
 
@@ -84,7 +85,7 @@ def _runs(model: TrainedModel) -> list[tuple[npt.NDArray[np.uint8], npt.NDArray[
     source = open_source(text)
     if name not in NAMES or not source.names:
         raise DataError(f"{text} is no files of music, in which windows follow one another. Train on such a folder.")
-    rows = source.indices("train").tolist()
+    rows = some(source.indices("train"), MAX_PAIRS).tolist()  # so that songs from everywhere are among them
     wanted = {source.names[row].rpartition(", bar ")[0] for row in rows}
     found: list[tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]] = []
     count = 0

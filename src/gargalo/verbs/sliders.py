@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gargalo import checkpoint
+from gargalo import checkpoint, weights
 from gargalo.checkpoint import TrainedModel
 from gargalo.data import open_source
 from gargalo.data.music import pieces
@@ -115,8 +115,8 @@ def sliders(model: TrainedModel, root: int = 0) -> Sliders:
         raise ValueError(f"{model.path or 'This model'} is told chords, for which sliders are not fitted.")
     kept = None if model.path is None else checkpoint.kept(model.path, SLIDERS, model.config)
     tensors = fit(model) if kept is None else kept.tensors
-    if kept is None and model.path is not None:
-        checkpoint.keep(model.path, SLIDERS, tensors, model.config)
+    if kept is None and (folder := weights.own_folder(model)) is not None:
+        checkpoint.keep(folder, SLIDERS, tensors, model.config)
     net = _net(model.latent_dim)
     net.load_state_dict({key: value for key, value in tensors.items() if key[0].isdigit()})
     every = tensors["deviation"].numpy()
@@ -188,6 +188,8 @@ def traverse_song(
     apart = taken(model, song, force)
     if apart.windows.ndim != 2:
         raise ValueError(f"{attribute} is of melodies; this model plays drums or several parts.")
+    if name == "syncopation" and not all(pieces.bar_at(apart, n)[1] in (8, 16, 32) for n in range(len(apart.windows))):
+        raise ValueError("syncopation is known of 2/4, 4/4 and 4/2 in 16ths alone: elsewhere other steps are strong.")
     found, codes = sliders(model, scale_of(song.tracks[apart.track].notes)), embed(model, apart.windows)
     amounts = [float(span)] if steps == 1 else np.linspace(-span, span, steps).round(9).tolist()
     plays = np.any(apart.windows >= FIRST, axis=1)[:, None]  # silence stays silent

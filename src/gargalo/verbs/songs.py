@@ -7,6 +7,7 @@ the melody or drum part; all else that the song says is kept.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -17,7 +18,7 @@ import torch
 from gargalo.checkpoint import TrainedModel
 from gargalo.data import music_form
 from gargalo.data.music import pieces
-from gargalo.data.music.analysis import in_key, scale_of
+from gargalo.data.music.analysis import in_key, key_signature, scale_of
 from gargalo.data.music.attributes import in_key as inside
 from gargalo.data.music.grooves import WIDTH, in_bytes
 from gargalo.data.music.harmony import told_chords
@@ -129,10 +130,11 @@ def sample_songs(
     made = pieces.apart(found)
     microseconds = round(60_000_000 / tempo)
     rows = [made] if together else list(made[:, None])
-    return [
+    songs = [
         pieces.new_song(part, metre_of(form), form.unit, name=f"sample {number}", microseconds=microseconds)
         for number, part in enumerate(rows, 1)
     ]
+    return songs if key is None else [replace(song, keys=(key_signature(key),)) for song in songs]
 
 
 def interpolate_songs(
@@ -172,7 +174,8 @@ def interpolate_songs(
     codes = line(ends[0], ends[1], steps) if len(songs) == 2 else grid(ends, steps)  # [S, W, D]
     told = None if chords[0] is None else np.tile(chords[0], (len(codes), 1))
     found = played(model, codes.flatten(0, 1).numpy(), told)[:, :advance]
-    return like_first(parts[0], firsts[0], found.reshape(len(codes), -1, *found.shape[2:]), together)
+    found = found.reshape(len(codes), -1, *found.shape[2:])
+    return like_first(parts[0], firsts[0], found if bars is None else found[:, :wanted], together)
 
 
 def line(a: torch.Tensor, b: torch.Tensor, steps: int) -> torch.Tensor:
@@ -208,7 +211,10 @@ def vary_song(model: TrainedModel, song: Song, *, similarity: float = 0.8, seed:
     middle, new = drawn[:MIDDLE].mean(0), drawn[MIDDLE:]
     moved = codes if similarity == 1 else middle + similarity * (codes - middle)
     moved = moved + np.sqrt(1 - similarity**2, dtype=np.float32) * (new - middle)
-    return pieces.with_windows(apart, played(model, moved, chords)[place.reshape(-1)])
+    found = played(model, moved, chords)[place.reshape(-1)]
+    silent = ~sounding(apart.windows)
+    found[silent] = apart.windows[silent]  # rests stay rests
+    return pieces.with_windows(apart, found)
 
 
 def continue_song(
@@ -297,7 +303,8 @@ def _scale(window: Windows) -> int:
 
 
 def like_first(apart: Pieces, first: int, found: Windows, together: bool) -> list[Song]:
-    """Songs that play rows ``[S, T, ...]`` in the tempo, metre and with the instrument of a song's window ``first``."""
+    """Songs that play rows ``[S, T, ...]`` as a song is played from its window ``first`` on: its tempo, metre, key,
+    instrument and, note by note, loudness."""
     song, metre = apart.song, pieces.bar_at(apart, first)[0]
     tick = pieces.tick_of(apart, first)
     tempo = [t for t in song.tempos if t.tick <= tick][-1]
@@ -307,7 +314,8 @@ def like_first(apart: Pieces, first: int, found: Windows, together: bool) -> lis
         "program": song.tracks[apart.track].program,
         "microseconds": tempo.microseconds,
     }
-    return [pieces.new_song(part, metre, apart.unit, **options) for part in ([rows] if together else rows[:, None])]
+    made = [pieces.new_song(part, metre, apart.unit, **options) for part in ([rows] if together else rows[:, None])]
+    return [pieces.dressed(apart, first, found.shape[1], new) for new in made]
 
 
 def metre_of(form: Form) -> Metre:

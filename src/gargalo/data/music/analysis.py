@@ -111,6 +111,13 @@ def key_number(key: str) -> tuple[int, bool]:
     return root, match[3] in ("m", "min", "minor")
 
 
+def key_signature(key: str) -> Key:
+    """``"G"`` as it is written: one sharp. ValueError for what is no key."""
+    root, minor = key_number(key)
+    fifths = 7 * (root + 3 * minor) % 12
+    return Key(0, fifths - 12 if fifths > 6 else fifths, minor)
+
+
 def key_name(key: Key) -> str:
     root = (7 * key.sharps + (9 if key.minor else 0)) % 12
     return f"{ROOTS[root]} {'minor' if key.minor else 'major'}"

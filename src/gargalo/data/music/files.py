@@ -48,7 +48,9 @@ def write_midi(song: Song, file: Path) -> None:
     score.key_signatures.extend([symusic.KeySignature(k.tick, k.sharps, int(k.minor)) for k in song.keys])
     for track in song.tracks:
         part: Any = symusic.Track(track.name, track.program, track.drums)
-        part.notes.extend([symusic.Note(*row) for row in track.notes.tolist()])
+        rows = track.notes.copy()
+        rows[:, START] = rows[:, START].clip(min=0)  # nothing begins before a file does
+        part.notes.extend([symusic.Note(*row) for row in rows.tolist()])
         score.tracks.append(part)
     with replacing(file) as stream:
         stream.write(score.dumps_midi())

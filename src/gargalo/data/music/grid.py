@@ -93,6 +93,8 @@ def bar_starts(song: Song, unit: int = 16) -> npt.NDArray[np.int64]:
             finer = unit * metre.unit // gcd(unit, metre.unit)
             raise DataError(f"{song.name}: a bar of {metre} is no whole number of 1/{unit} notes. Use unit={finer}.")
         first = int(np.rint(to_steps(song, np.array([metre.tick]), unit)[0]))
-        last = end if following is None else int(np.rint(to_steps(song, np.array([following.tick]), unit)[0]))
+        last = end  # of the notes: a change of metre may stand long after them
+        if following is not None:
+            last = min(end, int(np.rint(to_steps(song, np.array([following.tick]), unit)[0])))
         starts.append(np.arange(first, max(last, first), int(width)))
     return np.concatenate(starts)

@@ -59,7 +59,7 @@ def song_chords(song: Song, unit: int = 16) -> npt.NDArray[np.uint8]:
         for tick, symbol in song.chords:
             found[round(tick * unit / (4 * song.division)) :] = chord_number(symbol)
         return found
-    pulses = _pulses(song, lines, unit)
+    pulses = _pulses(song, lines, length, unit)
     return np.repeat(_sounding(song, pulses, unit), np.diff(np.append(pulses, length))).astype(np.uint8)
 
 
@@ -92,10 +92,11 @@ def told_chords(
     return numbers[(starts[:, None] + _places(length, unit)) // bar % len(numbers)]
 
 
-def _pulses(song: Song, lines: npt.NDArray[np.int64], unit: int) -> npt.NDArray[np.int64]:
-    """The steps at which pulses begin: those of the first metre, anew in every bar."""
+def _pulses(song: Song, lines: npt.NDArray[np.int64], length: int, unit: int) -> npt.NDArray[np.int64]:
+    """The steps at which pulses of a song of so many begin: those of the first metre, anew in every bar."""
     width = _pulse(song.metres[0], unit)
-    inside = [np.arange(a, b, width) for a, b in zip(lines, np.append(lines[1:], lines[-1] + 1), strict=True)]
+    ends = np.append(lines[1:], max(length, lines[-1] + 1))
+    inside = [np.arange(a, b, width) for a, b in zip(lines, ends, strict=True)]
     return np.concatenate(inside)
 
 

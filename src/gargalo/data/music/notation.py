@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,7 +30,7 @@ _TUNE = re.compile(r"^X:", re.MULTILINE)
 _FIELD = re.compile(r"([A-Za-z+]):(.*)")
 _TOKEN = re.compile(
     r"""\[(?P<inline>[A-Za-z]):(?P<value>[^\]]{0,80})\]
-    |(?P<bar>\[\||:{0,4}\|[|\]:]*|::+)\s*\[?(?P<ending>[1-9][0-9,\-]*)?
+    |(?P<bar>\[\||:{0,4}\|[|\]:]*|::+)(?:\s*\[?(?P<ending>[1-9][0-9,\-]*))?
     |\[(?P<lone>[1-9][0-9,\-]*)
     |"(?P<symbol>[^"]{0,80})"
     |(?P<skip>![^!\s]{0,40}!|\+[a-z]{1,40}\+|\{[^}]{0,200}\})
@@ -213,7 +214,7 @@ class _Reader:
 
     def _song(self) -> Song | None:
         """Repeats played, a first bar that is not full put at the end of one that is."""
-        played = list(_unfolded(self.events))
+        played = list(islice(_unfolded(self.events), MAX_EVENTS + 1))
         if not any(event.pitches for event in played):
             return None
         if len(played) > MAX_EVENTS:
@@ -223,6 +224,8 @@ class _Reader:
 
 def _performed(events: list[_Event], reader: _Reader) -> Song:
     now = _pickup(events)
+    metre, width = Metre(0, 4, 4), 4 * DIVISION
+    origin = last = 0  # where the metre began, and the last bar line
     notes: list[list[int]] = []
     metres: dict[int, Metre] = {}
     chords: list[tuple[int, str]] = []
@@ -230,8 +233,15 @@ def _performed(events: list[_Event], reader: _Reader) -> Song:
     for event in events:
         if event.kind == "metre":
             beats, unit = map(int, event.text.split("/"))
-            at = now if notes else 0
-            metres[at] = Metre(at, beats, unit)
+            if not metres or (beats, unit) != metre[1:]:  # a repeat says it again, perhaps before an upbeat
+                origin = now if notes else 0
+                metres[origin] = metre = Metre(origin, beats, unit)
+                width = 4 * DIVISION * beats // unit
+        elif event.kind == "bar" and now > last:
+            # A beat too many or too few where parts meet: a whole bar that is off the lines begins them anew.
+            if now - last == width and (last - origin) % width:
+                metres[last], origin = metre._replace(tick=last), last
+            last = now
         elif event.kind == "symbol" and event.text[:1] in tuple("ABCDEFG"):
             chords.append((now, event.text))
         if event.kind != "note":
@@ -253,7 +263,8 @@ def _performed(events: list[_Event], reader: _Reader) -> Song:
     track = Track(name, 0, False, sorted_notes([note for note in notes if note[1] > 0]))
     return Song(
         name, DIVISION, (track,), (Tempo(0, max(1, min(microseconds, 0xFFFFFF))),),
-        tuple(metres.values()) or (Metre(0, 4, 4),), (Key(0, reader.sharps, reader.minor),), tuple(chords),
+        tuple(metres[tick] for tick in sorted(metres)) or (Metre(0, 4, 4),),
+        (Key(0, reader.sharps, reader.minor),), tuple(chords),
     )  # fmt: skip
 
 
@@ -271,25 +282,30 @@ def _pickup(events: list[_Event]) -> int:
 
 
 def _unfolded(events: list[_Event]) -> Iterator[_Event]:
-    """Repeats played twice, with their endings; never more than twice the events come out.
+    """Repeats played, with their endings.
 
-    A repeat goes back to the last ``|:``, or to where the last repeat or its second ending has ended.
+    A repeat goes back to the last ``|:``, or without one to the last double bar, or to where a repeat has ended. What
+    closes a second ending closes the whole, unless a third follows.
     """
-    section: list[_Event] = []  # since the place to which a repeat goes back
-    first_ending: int | None = None
-    ending = False  # in the second or a later one
+    section: list[_Event] = []  # since the place to which a repeat goes back, or the last end of an ending
+    head: list[_Event] = []  # what goes before every ending
+    ending, another, explicit = 0, False, False  # in which one, whether one has ended, and whether ``|:`` began it all
     for event in events:
-        section.append(event)
         if event.kind == "ending":
-            ending = event.text[0] != "1"
-            first_ending = first_ending if ending else len(section)
+            if event.text[0] == "1":
+                head = list(section)
+            elif another:
+                yield from head
+            ending = int(event.text[0])
+        another = another and event.kind != "note" and event.kind != "ending"
+        section.append(event)
         sign = event.text if event.kind == "bar" else ""
         closes, opens = sign[:1] == ":", sign[-1:] == ":"
-        if closes or opens or (ending and sign in ("||", "|]", "[|")):
+        if closes or opens or (sign in ("||", "|]", "[|") and (ending or not explicit)):
             yield from section
-            if closes:
-                yield from section[:first_ending]
-            section, first_ending, ending = [], None, False
+            if closes and ending < 2:
+                yield from head if ending else section
+            section, another, explicit, ending = [], closes and ending > 1, opens, 0
     yield from section
 
 

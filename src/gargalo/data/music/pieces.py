@@ -15,7 +15,18 @@ import numpy.typing as npt
 from gargalo.data.music import bands, windows
 from gargalo.data.music.grid import WARN_ABOVE, check_grid, lateness, moved, quantized, steps_a_bar, to_steps, to_ticks
 from gargalo.data.music.harmony import chord_pitches, window_chords
-from gargalo.data.music.song import MICROSECONDS, PITCH, START, VELOCITY, Metre, Song, Tempo, Track, sorted_notes
+from gargalo.data.music.song import (
+    LENGTH,
+    MICROSECONDS,
+    PITCH,
+    START,
+    VELOCITY,
+    Metre,
+    Song,
+    Tempo,
+    Track,
+    sorted_notes,
+)
 from gargalo.data.music.vocabulary import (
     BAND_BITS,
     DRUM_PITCHES,
@@ -150,9 +161,9 @@ def with_melody(pieces: Pieces, found: Tokens) -> Song:
     for note, (start, end, pitch) in zip(made, now.tolist(), strict=True):
         if (start, pitch) in before:
             end_before, row = before[start, pitch]
-            note[VELOCITY] = own[row, VELOCITY]
-            if end == end_before:
-                note[:] = own[row]
+            stop = note[START] + note[LENGTH]
+            note[[START, VELOCITY]] = own[row, [START, VELOCITY]]
+            note[LENGTH] = own[row, LENGTH] if end == end_before else max(1, stop - note[START])
     return _with_notes(pieces, np.concatenate([np.delete(own, rows, 0), made]))
 
 
@@ -233,6 +244,20 @@ def continued(pieces: Pieces, more: npt.NDArray[np.uint8]) -> Song:
             extra[:, VELOCITY] = _velocities_at(own, extra[:, START])
         song = _with_notes(replace(pieces, song=song, track=number, late=0), np.concatenate([own, extra]))
     return moved(song, -pieces.late)
+
+
+def dressed(pieces: Pieces, number: int, length: int, new: Song) -> Song:
+    """A new song in the key, with the track's name and as loud as a song is from a window on, over and over after so
+    many steps. Drums and bands get the key alone."""
+    tick, track = tick_of(pieces, number), pieces.song.tracks[pieces.track]
+    keys = tuple(key._replace(tick=0) for key in pieces.song.keys if key.tick <= tick)[-1:]
+    if len(new.tracks) != 1 or new.tracks[0].drums:
+        return replace(new, keys=keys)
+    own, notes = track.notes[track.notes[:, START] >= tick] - [tick, 0, 0, 0], new.tracks[0].notes.copy()
+    over = to_ticks(pieces.song, np.array([length]), pieces.unit)
+    starts = np.rint(notes[:, START] * pieces.song.division / new.division).astype(np.int64) % over
+    notes[:, VELOCITY] = _velocities_at(own, starts)
+    return replace(new, keys=keys, tracks=(replace(new.tracks[0], name=track.name, notes=notes),))
 
 
 def bar_at(pieces: Pieces, number: int) -> tuple[Metre, int]:

@@ -45,7 +45,7 @@ from gargalo.spec import DataSpec
 Metres = Literal["fitting", "all"]
 BAND_LIKELIHOOD = f"parts:sizes={'+'.join(map(str, BAND[:-1]))}"
 NAMES = "melodies", "tunes", "drums", "grooves", "bands"  # of the sources here
-VERSION = 1  # of the rules by which files become windows: a new number makes what is kept stale
+VERSION = 2  # of the rules by which files become windows: a new number makes what is kept stale
 MAX_LENGTH = 1024  # steps of a window
 
 
@@ -103,10 +103,11 @@ def melodies(
 
 
 @source
-def tunes(*, bars: int = 2, steps: int = 16, chords: bool = False) -> Source:
+def tunes(*, bars: int = 2, steps: int = 16, metres: Metres = "fitting", chords: bool = False) -> Source:
     """Melodies of twenty old tunes in the public domain, which come with this package; no download."""
     with _own_tunes() as path:
-        return replace(melodies(path=str(path), bars=bars, steps=steps, chords=chords), name="tunes")
+        found = melodies(path=str(path), bars=bars, steps=steps, metres=metres, chords=chords)
+    return replace(found, name="tunes")
 
 
 def _own_tunes() -> AbstractContextManager[Path]:
