@@ -149,7 +149,7 @@ def test_saved_and_loaded_is_bit_equal_and_every_verb_runs(name, tmp_path):
         values = torch.randint(0, spec.vocabulary or 256, (300, *spec.shape), dtype=torch.uint8)
         source = Source("x", spec, values, torch.arange(300) % 3)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(prior, "open_like", lambda *_: source)
+            patch.setattr(prior, "open_for", lambda *_: source)
             patch.setattr(priors.Prior, "steps", 20)
             patch.setattr(learned_priors.Autoregressive, "steps", 20)
             prior.fit_prior(loaded, model.suggested_prior, data="x")
