@@ -60,6 +60,14 @@ class Bench:
         rows = rows if count is None else rows[:: max(1, len(rows) // count)][:count]
         return self.source.gather(rows).target.numpy().astype(np.uint8)
 
+    def in_keys(self, count: int) -> tuple[Windows, np.ndarray]:
+        """Some test windows, and for each the root of the major scale that its tune is in."""
+        rows, every = self.source.indices("test"), self.windows("test")
+        tunes = np.array([self.source.names[row].rpartition(", bar ")[0] for row in rows.tolist()])
+        chosen = np.arange(len(rows))[:: max(1, len(rows) // count)][:count]
+        roots = {tune: root_of(every[tunes == tune]) for tune in set(tunes[chosen])}
+        return every[chosen], np.array([roots[tune] for tune in tunes[chosen]])
+
     @cached_property
     def grams(self) -> NGrams:
         return NGrams(self.windows("train"))
@@ -162,6 +170,11 @@ def samples(bench: Bench) -> list[Row]:
     return rows
 
 
+def root_of(windows: Windows) -> int:
+    notes = np.concatenate([melody_notes(window) for window in windows])
+    return scale_of(np.stack([notes[:, 0], notes[:, 1] - notes[:, 0], notes[:, 2], notes[:, 2]], 1))
+
+
 def pitch_classes(windows: Windows) -> np.ndarray:
     return np.bincount((windows[windows >= FIRST].astype(int) - FIRST) % 12, minlength=12)
 
@@ -250,13 +263,16 @@ def interpolation(bench: Bench) -> list[Row]:
 def attributes(bench: Bench) -> list[Row]:
     """Sliders on held-out windows: whether they move what they are for, and leave the rest."""
     model, rows = bench.run("generate"), []
-    windows = bench.windows("test", SLID)
-    found, codes = sliders(model), gargalo.embed(model, windows)
-    amounts = np.linspace(-SPAN, SPAN, STEPS).round(9)
+    windows, roots = bench.in_keys(SLID)
+    codes, amounts = gargalo.embed(model, windows), np.linspace(-SPAN, SPAN, STEPS).round(9)
     for number, name in enumerate(ATTRIBUTES):
-        heard = np.stack([found.heard(moved) for moved in found.moved(codes, number, amounts.tolist())])
-        own, change = heard[:, :, number], np.abs(heard - heard[STEPS // 2]).mean((0, 1))
-        change = np.delete(change, number)
+        heard = np.zeros((STEPS, len(windows), len(ATTRIBUTES)))
+        for root in np.unique(roots):
+            found, some = sliders(model, int(root)), roots == root
+            ways = found.moved(codes[some], number, amounts.tolist())
+            heard[:, some] = [found.heard(moved) for moved in ways]
+        own, moved = heard[:, :, number], amounts != 0
+        change = np.delete(np.abs(heard - heard[STEPS // 2])[moved].mean((0, 1)), number)
         orders = [spearmanr(amounts, own[:, n])[0] if own[:, n].std() else 0.0 for n in range(len(windows))]
         rows += [
             Row(f"attributes/{name}", f"slider {name}, {SPAN:g} deviations each way: the mean over windows rises",
@@ -280,8 +296,7 @@ def going_on(bench: Bench) -> list[Row]:
     runs = [run for run, _ in songs if len(run) > 1]
     first, then = (np.concatenate([run[side] for run in runs])[:SAMPLES] for side in (slice(0, -1), slice(1, None)))
     step, rng = following.following(model), np.random.default_rng(0)
-    notes = [melody_notes(window) for window in first]
-    scales = [scale_of(np.stack([n[:, 0], n[:, 1] - n[:, 0], n[:, 2], n[:, 2]], 1)) for n in notes]
+    scales = [root_of(window[None]) for window in first]
     _, made = next_windows(model, step, gargalo.embed(model, first), scales, rng)
     chance = gargalo.sample(model, len(first)).astype(np.uint8)
 

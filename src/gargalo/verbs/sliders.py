@@ -1,9 +1,10 @@
 """Sliders: what can be heard of a melody, moved one by one through the latent space.
 
 A small net, fitted by least squares to codes and what is heard of what they decode to, says at any code in which
-direction an attribute grows. From there a slider goes the shortest way (in deviations of the training codes) that
-changes this attribute and, as far as the net knows, no other. What is decoded is measured after every move, and what
-is amiss of any attribute is put right by the next.
+direction an attribute grows. A slider tries the shortest way (in deviations of the training codes) that changes this
+attribute and, as far as the net knows, no other, several lengths of it; ways towards training windows that sound as
+wanted; and some of chance. What all of these decode to is heard, and the one kept that comes nearest: the slider's own
+attribute never goes back, and others may stray a little for nothing and more at a price.
 """
 
 from __future__ import annotations
@@ -33,10 +34,16 @@ from gargalo.verbs.songs import played, taken
 SLIDERS = "sliders.safetensors"  # beside the checkpoints
 FITTED, JITTER = 8_000, 0.3  # windows; and how far others lie beside them, as a share of the way between two
 WIDTH, STEPS, BATCH, RATE = 256, 1_500, 256, 2e-3
-ROUNDS, STEP, LONGEST = 10, 0.7, 3.0  # moves, the share of what is amiss that each is for, and deviations at most
-OWN = 4.0  # how much more the slider's own attribute counts than each of the others
+ROUNDS, LONGEST = 3, 3.0  # of tries, and deviations of the shortest way at most
+LENGTHS = 0.35, 0.7, 1.4, 2.0  # of the shortest way
+DONORS, NEAREST, SHARES = 4_000, 8, (0.3, 0.6, 1.0)  # training windows, how many a code is led to, and how far
+CHANCES, WIDE = 8, 0.35  # ways of chance, and their deviations
+OTHERS, SLACK = 2.0, 0.2  # what squares of others' changes cost beside the slider's own, and how much is free
+IDLE, LEAST, FAR = 1.0, 0.1, 1e-4  # what it costs to stay, what counts as a move, and the price of squared deviations
 PART = 0.5  # deviations: a longer way is gone in such parts
 SMALLEST = 1e-6
+OUTLIER = 5.0  # deviations
+HIGHEST = np.array([1.0, np.inf, np.inf, 4.0, 1.0])  # of each attribute
 MAX_STEPS, MAX_SPAN = 1000, 20.0
 KEYS = 12
 
@@ -54,6 +61,8 @@ class Sliders:
     spread: Tensor  # [D, D]: codes are ``middle + spread @ whitened``
     deviation: npt.NDArray[np.float64]
     root: int
+    donors: Codes  # [M, D], of training windows, and what is heard of these, [M, 5]
+    donors_heard: npt.NDArray[np.float64]
 
     def heard(self, windows: Tokens) -> npt.NDArray[np.float64]:
         """``[N, 5]``, in deviations."""
@@ -72,29 +81,59 @@ class Sliders:
                 before = math.copysign((math.ceil(abs(amount) / PART) - 1) * PART, amount)
                 goal = heard.copy()
                 goal[:, attribute] += amount
-                ways[amount] = self._towards(*at(before), goal, attribute)
+                ways[amount] = self._towards(*at(before), goal, attribute, math.copysign(1.0, amount))
             return ways[amount]
 
         return [at(amount)[1] for amount in amounts]
 
-    def _towards(self, codes: Codes, window: Tokens, goal: npt.NDArray[np.float64], own: int) -> tuple[Codes, Tokens]:
-        """The codes nearest to a goal ``[N, 5]`` that some moves find, and what they decode to."""
-        weight = np.where(np.arange(len(ATTRIBUTES)) == own, OWN, 1.0)
-        best, shown, now, tried = codes, window, codes, window
-        lowest = np.square(goal - self.heard(window)) @ weight
+    def _towards(
+        self, codes: Codes, window: Tokens, goal: npt.NDArray[np.float64], own: int, sign: float
+    ) -> tuple[Codes, Tokens]:
+        """The codes nearest to a goal ``[N, 5]`` of all that are tried, and what they decode to."""
+        goal, rows = goal.clip(0, HIGHEST / self.deviation), np.arange(len(codes))
+        best, shown, heard = codes, window, self.heard(window)
+        start, lowest = heard[:, own], _cost(goal - heard, own) + IDLE
         for _ in range(ROUNDS):
-            now = now + STEP * self._move(now, goal - self.heard(tried))
-            tried = played(self.model, now)
-            distance = np.square(goal - self.heard(tried)) @ weight
-            better = distance < lowest
-            best, shown = np.where(better[:, None], now, best), np.where(better[:, None], tried, shown)
-            lowest = np.where(better, distance, lowest)
+            tries = self._tries(best, goal, heard, own)  # [N, K, D]
+            found = played(self.model, tries.reshape(-1, tries.shape[2]))
+            said = self.heard(found).reshape(*tries.shape[:2], -1)
+            gained = sign * (said[..., own] - start[:, None])
+            cost = _cost(goal[:, None] - said, own) + IDLE * (gained < LEAST)
+            cost += FAR * np.square(self._white(tries - best[:, None], 0)).sum(2)
+            cost[gained < 0] = np.inf
+            chosen = cost.argmin(1)
+            better = cost[rows, chosen] < lowest
+            best = np.where(better[:, None], tries[rows, chosen], best)
+            shown = np.where(better[:, None], found.reshape(*tries.shape[:2], -1)[rows, chosen], shown)
+            heard = np.where(better[:, None], said[rows, chosen], heard)
+            lowest = np.where(better, cost[rows, chosen], lowest)
         return best, shown
+
+    def _tries(self, codes: Codes, goal: npt.NDArray[np.float64], heard: npt.NDArray[np.float64], own: int) -> Codes:
+        """Ways from codes ``[N, D]``, ``[N, K, D]``."""
+        way, here = self._move(codes, goal - heard)[:, None], codes[:, None]
+        white, donors = self._white(codes), self._white(self.donors)
+        apart = np.square(white).sum(1)[:, None] + np.square(donors).sum(1) - 2 * white @ donors.T
+        price = _cost(goal[:, None] - self.donors_heard, own) + 0.5 * apart / codes.shape[1]
+        towards = self.donors[np.argsort(price, 1)[:, :NEAREST]] - here
+        chance = np.random.default_rng(0).normal(scale=WIDE, size=(CHANCES, codes.shape[1])) @ self.spread.numpy().T
+        return np.concatenate(
+            [
+                *(here + share * towards for share in SHARES),
+                here + np.array(LENGTHS)[:, None] * way,
+                here + chance,  # the same for all, so that what repeats goes on to repeat
+            ],
+            1,
+        ).astype(np.float32)
+
+    def _white(self, codes: Codes, middle: float = 1.0) -> Codes:
+        """In deviations of the training codes."""
+        flat = torch.from_numpy(codes).float().flatten(0, -2) - middle * self.middle
+        return torch.linalg.solve_triangular(self.spread, flat.T, upper=False).T.view(codes.shape).numpy()
 
     def _move(self, codes: Codes, amiss: npt.NDArray[np.float64]) -> Codes:
         """The shortest that would change what is heard by ``amiss`` if the net were straight here."""
-        white = torch.linalg.solve(self.spread, (torch.from_numpy(codes).float() - self.middle).T).T
-        slopes = self._slopes(white)  # [N, 5, D]
+        slopes = self._slopes(torch.from_numpy(self._white(codes)))  # [N, 5, D]
         across = slopes @ slopes.mT + 1e-3 * torch.eye(len(ATTRIBUTES))
         way = (slopes.mT @ torch.linalg.solve(across, torch.from_numpy(amiss).float()[..., None]))[..., 0]
         way = way * (LONGEST / way.norm(dim=1, keepdim=True).clamp(min=SMALLEST)).clamp(max=1)
@@ -114,14 +153,17 @@ def sliders(model: TrainedModel, root: int = 0) -> Sliders:
     if model.spec.places:
         raise ValueError(f"{model.path or 'This model'} is told chords, for which sliders are not fitted.")
     kept = None if model.path is None else checkpoint.kept(model.path, SLIDERS, model.config)
-    tensors = fit(model) if kept is None else kept.tensors
-    if kept is None and (folder := weights.own_folder(model)) is not None:
-        checkpoint.keep(folder, SLIDERS, tensors, model.config)
+    tensors = {} if kept is None else kept.tensors
+    if "donors" not in tensors:
+        tensors = fit(model)
+        if (folder := weights.own_folder(model)) is not None:
+            checkpoint.keep(folder, SLIDERS, tensors, model.config)
     net = _net(model.latent_dim)
     net.load_state_dict({key: value for key, value in tensors.items() if key[0].isdigit()})
     every = tensors["deviation"].numpy()
-    deviation = np.append(every[: len(ATTRIBUTES) - 1], every[len(ATTRIBUTES) - 1 + root])
-    return Sliders(model, net, tensors["middle"], tensors["spread"], deviation, root)
+    chosen = [*range(len(ATTRIBUTES) - 1), len(ATTRIBUTES) - 1 + root]
+    donors, donors_heard = tensors["donors"].numpy(), tensors["donors_heard"].numpy()[:, chosen]
+    return Sliders(model, net, tensors["middle"], tensors["spread"], every[chosen], root, donors, donors_heard)
 
 
 def fit(model: TrainedModel) -> dict[str, Tensor]:
@@ -139,6 +181,8 @@ def fit(model: TrainedModel) -> dict[str, Tensor]:
     found = {"middle": middle, "spread": spread, "deviation": deviation}
     tensors = {key: torch.from_numpy(value).to(torch.float32) for key, value in found.items()}
     tensors["deviation"] = torch.from_numpy(deviation)
+    own = slice(0, len(windows), -(-len(windows) // DONORS))
+    tensors |= {"donors": torch.from_numpy(codes[own]), "donors_heard": torch.from_numpy(heard[own])}
     white = torch.linalg.solve(tensors["spread"], (torch.from_numpy(codes).float() - tensors["middle"]).T).T
     return tensors | _fitted(white, torch.from_numpy(heard).float())
 
@@ -151,7 +195,8 @@ def _fitted(codes: Tensor, heard: Tensor) -> dict[str, Tensor]:
             for group in optimizer.param_groups:
                 group["lr"] = RATE * (1 - step / STEPS)
             rows = torch.randint(len(codes), (BATCH,))
-            loss = F.smooth_l1_loss(net(codes[rows]), heard[rows], beta=0.5)  # squares, but for outliers
+            # Squares, for of most windows some attributes are 0, and absolute errors would learn that alone.
+            loss = F.mse_loss(net(codes[rows]), heard[rows].clamp(max=OUTLIER))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -168,6 +213,12 @@ def _heard(windows: Tokens) -> npt.NDArray[np.float64]:
     """`ATTRIBUTES` ``[N, 16]``, the last in each key."""
     keys = [in_key(windows, root) for root in range(KEYS)]
     return np.concatenate([table(windows)[:, :-1], np.stack(keys, 1)], 1)
+
+
+def _cost(gap: npt.NDArray[np.float64], own: int) -> npt.NDArray[np.float64]:
+    """Of what is amiss ``[..., 5]``: all of the slider's own, and of others what is more than `SLACK`, squared."""
+    rest = np.maximum(np.abs(np.delete(gap, own, -1)) - SLACK, 0)
+    return np.abs(gap[..., own]) + OTHERS * np.square(rest).sum(-1)
 
 
 def traverse_song(
