@@ -10,9 +10,7 @@ from __future__ import annotations
 import argparse
 import math
 import shutil
-import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,14 +22,12 @@ from scipy.stats import spearmanr
 import gargalo
 from benchmarks.grams import NGrams, overlap
 from benchmarks.results import Row, write
+from benchmarks.round_trip import round_trip
 from gargalo.data import music_form, open_source, selected
 from gargalo.data.music.analysis import scale_of
 from gargalo.data.music.attributes import ATTRIBUTES
-from gargalo.data.music.files import read_music, write_midi
-from gargalo.data.music.song import LENGTH, PITCH, START, VELOCITY, Key, Metre, Song, Tempo, Track, sorted_notes
-from gargalo.data.music.sources import music_items, songs_in_windows
+from gargalo.data.music.sources import songs_in_windows
 from gargalo.data.music.vocabulary import CHORDS, FIRST, LOWEST, QUALITIES, melody_notes
-from gargalo.data.music.windows import melody_track
 from gargalo.training import seeded
 from gargalo.verbs import following
 from gargalo.verbs.sliders import sliders
@@ -320,59 +316,6 @@ def going_on(bench: Bench) -> list[Row]:
     ]  # fmt: skip
 
 
-def round_trip(bench: Bench) -> list[Row]:
-    """Three minutes in 6/8 at 96 quarters a minute, of held-out jigs: through a file, the model, and a file."""
-    song = jigs(bench)
-    with tempfile.TemporaryDirectory() as place:
-        file = Path(place, "six.mid")
-        write_midi(song, file)
-        write_midi(gargalo.reconstruct_song(bench.run("reconstruct"), gargalo.read_song(file)), file)
-        back = gargalo.read_song(file)
-    kept = [
-        (song.tempos, song.metres, song.keys) == (back.tempos, back.metres, back.keys),
-        *(
-            (a.name, a.program, a.drums) == (b.name, b.program, b.drums)
-            for a, b in zip(song.tracks, back.tracks, strict=True)
-        ),
-        np.array_equal(song.tracks[1].notes, back.tracks[1].notes),
-    ]
-    mine, theirs = (
-        {(row[START], row[PITCH]): row[VELOCITY] for row in s.tracks[0].notes.tolist()} for s in (back, song)
-    )
-    right = mine.keys() & theirs.keys()
-    what = f"a song of {song.seconds(np.array([song.end]))[0]:.0f} s in 6/8, there and back"
-    return [
-        Row("6-8/kept", f"{what}: tempo, metre, key, names, programs and other tracks",
-            float(np.mean(kept)), None, "share"),
-        Row("6-8/notes", f"{what}: melody notes right", 2 * len(right) / (len(mine) + len(theirs)), None, "F1"),
-        Row("6-8/velocities", f"{what}: velocities of these that are the same",
-            float(np.mean([mine[note] == theirs[note] for note in right])), None, "share"),
-    ]  # fmt: skip
-
-
-def jigs(bench: Bench) -> Song:
-    """Tunes in 6/8 that no model here was trained on, one after another, with velocities and a bass."""
-    rng = np.random.default_rng(0)
-    parts: list[np.ndarray] = []
-    end, bar = 0, 3 * 480
-    with ExitStack() as stack:
-        for item in music_items(str(bench.folder / "nottingham"), stack):
-            (song,) = read_music(item.read(), item.name)
-            if [str(metre) for metre in song.metres] != ["6/8"] or end > 96 * 3 * 480:
-                continue
-            notes = song.tracks[melody_track(song)].notes.copy()
-            notes[:, [START, LENGTH]] = notes[:, [START, LENGTH]] * 480 // song.division
-            notes[:, START] += end
-            parts.append(notes)
-            end = -(-int((notes[:, START] + notes[:, LENGTH]).max()) // bar) * bar
-    melody = np.concatenate(parts)
-    melody[:, VELOCITY] = rng.integers(30, 120, len(melody))
-    starts = np.arange(0, end, bar)
-    bass = np.stack([starts, np.full(len(starts), bar), rng.integers(36, 48, len(starts)), np.full(len(starts), 70)], 1)
-    tracks = Track("Fiddle melody", 40, False, sorted_notes(melody)), Track("Bass", 32, False, sorted_notes(bass))
-    return Song("six", 480, tracks, (Tempo(0, 625_000),), (Metre(0, 6, 8),), (Key(0, 1, False),))
-
-
 PARTS: dict[str, Callable[[Bench], list[Row]]] = {
     "reconstruct": preset("reconstruct"),
     "generate": preset("generate"),
@@ -384,7 +327,7 @@ PARTS: dict[str, Callable[[Bench], list[Row]]] = {
     "interpolation": interpolation,
     "attributes": attributes,
     "continue": going_on,
-    "round-trip": round_trip,
+    "round-trip": lambda bench: round_trip(bench.run("reconstruct"), bench.folder),
 }
 
 

@@ -263,8 +263,10 @@ def _curves(run: Path) -> str:
 def _information(figures: dict[str, Any]) -> str:
     if "kl_per_dim" not in figures:
         return ""
-    caption = "What each number of the code tells, most telling first; one near 0 is not used."
-    return "<h2>KL a dimension</h2>" + _figure(plots.bars(sorted(figures["kl_per_dim"], reverse=True)), caption)
+    caption = "Nats by which each number of the code is not N(0, 1), most first; one near 0 is not used."
+    return "<h2>KL a dimension, to N(0, 1)</h2>" + _figure(
+        plots.bars(sorted(figures["kl_per_dim"], reverse=True)), caption
+    )
 
 
 def _data(model: TrainedModel, run: Path) -> str:
