@@ -2,6 +2,9 @@
 
 import copy
 import itertools
+import json
+import subprocess
+import sys
 from contextlib import nullcontext
 
 import numpy as np
@@ -68,6 +71,15 @@ def make(name, spec=None, **more):
 
 
 CODED = make("vq_vae")[0], SPEC
+
+
+def test_a_fresh_process_builds_every_method_before_it_opens_any_data(tmp_path):
+    (tmp_path / "configs.json").write_text(json.dumps([config(name) for name in METHODS]))
+    code = (
+        "import json, sys; from gargalo import checkpoint\nfor c in json.load(open(sys.argv[1])): checkpoint.build(c)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "configs.json"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name not in FOR_SEQUENCES])
