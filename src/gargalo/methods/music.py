@@ -23,12 +23,12 @@ def music(
     latent_dim: int = 128,
     preset: Literal["reconstruct", "generate"] = "reconstruct",
     beta: float = 0.02,
-    bits: float = 80.0,
+    bits: float = 50.0,
 ) -> Made:
     """VAE of melodies or drum parts, all steps at once, whose prior is fitted afterwards: after Roberts et al. 2018.
 
-    To ``reconstruct``, the KL weighs ``beta``; to ``generate``, its weight is steered so that codes tell ``bits``. Of
-    data with chords the model is told these, and the code holds the rest.
+    To ``reconstruct``, the KL weighs ``beta``; to ``generate``, its weight is steered so that codes tell ``bits``: with
+    more of them more comes back, and less of what lies between codes is music. Of data with chords the model is told these, and the code holds the rest.
     """
     check_sequence("music", spec)
     model = gaussian_model(spec, latent_dim, conditional=spec.places > 0)
