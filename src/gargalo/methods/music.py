@@ -28,7 +28,8 @@ def music(
     """VAE of melodies or drum parts, all steps at once, whose prior is fitted afterwards: after Roberts et al. 2018.
 
     To ``reconstruct``, the KL weighs ``beta``; to ``generate``, its weight is steered so that codes tell ``bits``: with
-    more of them more comes back, and less of what lies between codes is music. Of data with chords the model is told these, and the code holds the rest.
+    more of them more comes back, and less of what lies between codes is music. Of data with chords the model is told
+    these, and the code holds the rest.
     """
     check_sequence("music", spec)
     model = gaussian_model(spec, latent_dim, conditional=spec.places > 0)
