@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from gargalo import data as _  # noqa: F401  (registers the augmentations and corruptions that are selected here)
 from gargalo import objectives, self_supervised
 from gargalo.assembly import check_amounts, point_model
-from gargalo.data import augmentations as _augmentations  # noqa: F401  (registers the views that are selected here)
-from gargalo.data import corruptions as _corruptions  # noqa: F401
 from gargalo.methods.made import Made
 from gargalo.registry import augmentation, corruption, method
 from gargalo.spec import DataSpec
