@@ -174,7 +174,7 @@ class AutoregressiveBernoulli:
         return self._drawn(lambda chance: (chance > 0.5).float())
 
     def log_prob(self, x: Tensor) -> Tensor:
-        return distributions.Bernoulli(self.net.logits(self.h, x)).log_prob(x)
+        return -distributions.sum_event(self.surprise(x))
 
     def surprise(self, x: Tensor) -> Tensor:
         """Nats at each place, ``[N, H, W]``."""

@@ -91,6 +91,13 @@ def test_headers_that_lie_are_refused(tmp_path: Path) -> None:
         archive.write(path, "x.npy")
     with pytest.raises(DataError, match="at most"):
         open_source(str(tmp_path / "b.npz"))
+    with zipfile.ZipFile(tmp_path / "c.npz", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("x.npy", path.read_bytes() * 50)
+    damaged = bytearray((tmp_path / "c.npz").read_bytes())
+    damaged[45:60] = b"\xff" * 15
+    (tmp_path / "c.npz").write_bytes(damaged)
+    with pytest.raises(DataError, match="not a readable"):
+        open_source(str(tmp_path / "c.npz"))
     path.write_bytes(b"nothing")
     with pytest.raises(DataError, match="not a readable"):
         open_source(str(path))

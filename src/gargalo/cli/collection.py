@@ -40,7 +40,8 @@ def project(
         raise ValueError(f"limit={limit} must be at least 1.")
     model = gargalo.load(run)
     source = open_for(model, data, inputs=True)
-    index = some(source.indices(split), limit)  # type: ignore[arg-type]
+    whole = source.indices(split)  # type: ignore[arg-type]
+    index = some(whole, limit)
     part = source.gather(index)
     options: dict[str, Any] = {"by": by, "labels": part.condition, "perplexity": perplexity, "seed": seed}
     positions = gargalo.project(model, part.target, **options)
@@ -52,8 +53,7 @@ def project(
     raw = source.spec.numeric(source.spec.scaled(part.target)).flatten(1).numpy()
     figures = judge(positions, codes.reshape(len(codes), -1), raw, labels)
     show_text(json.dumps(figures) if as_json else "\n".join(f"{name:16} {x:.4f}" for name, x in figures.items()))
-    all_of_them = len(source.indices(split))  # type: ignore[arg-type]
-    drawn = "" if len(index) == all_of_them else f" of {all_of_them:,}, drawn by chance (--limit)"
+    drawn = "" if len(index) == len(whole) else f" of {len(whole):,}, drawn by chance (--limit)"
     say(f"{len(positions):,} examples{drawn}: {out}")
 
 

@@ -6,7 +6,6 @@ import csv as csv_reader
 import io
 import sys
 import zipfile
-import zlib
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy.typing as npt
 import torch
 
 from gargalo.data import cache
+from gargalo.data.listing import BAD_ZIP
 from gargalo.data.source import Source
 from gargalo.errors import DataError
 from gargalo.registry import source
@@ -28,7 +28,6 @@ MAX_BYTES = 1 << 34  # of one array, as its header promises it: 16 GiB
 BOMB_BYTES, BOMB_RATIO = 1 << 26, 300  # what is worth learning from does not shrink this much
 MAX_CLASSES = 10_000
 LABEL_NAMES = ("y", "labels", "label")
-BAD_READS = (OSError, ValueError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
 class Header(NamedTuple):
@@ -220,7 +219,7 @@ def _load(file: Path, key: str | None) -> tuple[dict[str, Array], Callable[[], N
             return {name: array}, release
         with zipfile.ZipFile(file) as archive:
             return {name: _read_member(archive, info) for name, info in _wanted(archive, key).items()}, None
-    except BAD_READS as error:
+    except BAD_ZIP as error:
         raise DataError(f"{file} is not a readable .npy or .npz file: {error}") from error
 
 

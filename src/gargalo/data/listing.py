@@ -17,7 +17,7 @@ from gargalo.errors import DataError
 
 MAX_FILE = 1 << 28  # bytes of one file, compressed as such files are
 _JUNK = frozenset(("thumbs.db", "desktop.ini", "__macosx"))
-_BAD_ZIP = (
+BAD_ZIP = (  # what reading a damaged archive may raise, whatever packed it
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError,
     RuntimeError, ValueError,
 )  # fmt: skip
@@ -41,7 +41,7 @@ def listing(root: Path, suffixes: frozenset[str], stack: ExitStack) -> list[Item
     elif zipfile.is_zipfile(root):
         try:
             archive = stack.enter_context(zipfile.ZipFile(root))
-        except _BAD_ZIP as error:
+        except BAD_ZIP as error:
             raise DataError(f"{root} is damaged: {error}") from error
         items = list(_zip_items(archive, suffixes))
     else:
@@ -114,7 +114,7 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     try:
         with archive.open(info) as stream:
             return stream.read(MAX_FILE)  # never more than was checked, whatever is packed there
-    except _BAD_ZIP as error:
+    except BAD_ZIP as error:
         raise DataError(f"cannot be unpacked: {error}") from error
 
 

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from gargalo import functional
 from gargalo.acceleration import quick_restorer
 from gargalo.checkpoint import TrainedModel
+from gargalo.data.corruptions.compression import TO_YCC, mixed
 from gargalo.errors import DataError, OutOfDomainWarning
 from gargalo.networks.restorer import Decoder, Encoder
 from gargalo.registry import corruption
@@ -38,7 +39,6 @@ NEEDS = {
     "inpaint": ("'mask'", "mask"),
 }
 HIDING = "mask", "patches"
-LUMA = 0.299, 0.587, 0.114  # of BT.601, as gray pictures are made from color
 QUICK, PROBED = 0.5 / 255, (64, 64)  # about what 8 bits lose by rounding, and the sides of the picture it is tried on
 Progress = Callable[[float], None]  # the share that is done
 
@@ -342,7 +342,7 @@ def _answer(task: _Task, restored: Tensor, colors: np.ndarray) -> Tensor:
 
 def _brightness(x: Tensor) -> Tensor:
     """``[N, 1, H, W]`` of ``[N, 3, H, W]``."""
-    return (x * x.new_tensor(LUMA).view(3, 1, 1)).sum(1, keepdim=True)
+    return mixed(x, TO_YCC[:1])
 
 
 def _warn_if_unlike(task: _Task, colors: np.ndarray, extra: np.ndarray | None) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -99,7 +100,7 @@ class Sliders:
             said = self.heard(found).reshape(*tries.shape[:2], -1)
             gained = sign * (said[..., own] - start[:, None])
             cost = _cost(goal[:, None] - said, own) + IDLE * (gained < LEAST)
-            cost += FAR * np.square(self._white(tries - best[:, None], 0)).sum(2)
+            cost += FAR * np.square(self._white(tries - best[:, None])).sum(2)
             cost[gained < 0] = np.inf
             chosen = cost.argmin(1)
             better = cost[rows, chosen] < lowest
@@ -112,7 +113,7 @@ class Sliders:
     def _tries(self, codes: Codes, goal: npt.NDArray[np.float64], heard: npt.NDArray[np.float64], own: int) -> Codes:
         """Ways from codes ``[N, D]``, ``[N, K, D]``."""
         way, here = self._move(codes, goal - heard)[:, None], codes[:, None]
-        white, donors = self._white(codes), self._white(self.donors)
+        white, donors = self._white(codes - self.middle.numpy()), self._donors_white
         apart = np.square(white).sum(1)[:, None] + np.square(donors).sum(1) - 2 * white @ donors.T
         price = _cost(goal[:, None] - self.donors_heard, own) + 0.5 * apart / codes.shape[1]
         towards = self.donors[np.argsort(price, 1)[:, :NEAREST]] - here
@@ -126,14 +127,18 @@ class Sliders:
             1,
         ).astype(np.float32)
 
-    def _white(self, codes: Codes, middle: float = 1.0) -> Codes:
-        """In deviations of the training codes."""
-        flat = torch.from_numpy(codes).float().flatten(0, -2) - middle * self.middle
-        return torch.linalg.solve_triangular(self.spread, flat.T, upper=False).T.view(codes.shape).numpy()
+    @cached_property
+    def _donors_white(self) -> Codes:
+        return self._white(self.donors - self.middle.numpy())
+
+    def _white(self, away: Codes) -> Codes:
+        """Differences of codes ``[..., D]`` in deviations of the training codes."""
+        flat = torch.from_numpy(away).float().flatten(0, -2)
+        return torch.linalg.solve_triangular(self.spread, flat.T, upper=False).T.view(away.shape).numpy()
 
     def _move(self, codes: Codes, amiss: npt.NDArray[np.float64]) -> Codes:
         """The shortest that would change what is heard by ``amiss`` if the net were straight here."""
-        slopes = self._slopes(torch.from_numpy(self._white(codes)))  # [N, 5, D]
+        slopes = self._slopes(torch.from_numpy(self._white(codes - self.middle.numpy())))  # [N, 5, D]
         across = slopes @ slopes.mT + 1e-3 * torch.eye(len(ATTRIBUTES))
         way = (slopes.mT @ torch.linalg.solve(across, torch.from_numpy(amiss).float()[..., None]))[..., 0]
         way = way * (LONGEST / way.norm(dim=1, keepdim=True).clamp(min=SMALLEST)).clamp(max=1)
@@ -239,7 +244,8 @@ def traverse_song(
     apart = taken(model, song, force)
     if apart.windows.ndim != 2:
         raise ValueError(f"{attribute} is of melodies; this model plays drums or several parts.")
-    if name == "syncopation" and not all(pieces.bar_at(apart, n)[1] in (8, 16, 32) for n in range(len(apart.windows))):
+    widths = {pieces.bar_at(apart, number)[1] for number in range(len(apart.windows))}
+    if name == "syncopation" and not (apart.unit == 16 and widths <= {8, 16, 32}):
         raise ValueError("syncopation is known of 2/4, 4/4 and 4/2 in 16ths alone: elsewhere other steps are strong.")
     found, codes = sliders(model, scale_of(song.tracks[apart.track].notes)), embed(model, apart.windows)
     amounts = [float(span)] if steps == 1 else np.linspace(-span, span, steps).round(9).tolist()

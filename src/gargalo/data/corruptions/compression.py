@@ -43,14 +43,15 @@ def jpeg(
     pixels = (target.clamp(0, 1) * 255).round()
     if target.shape[1] == 1:
         return _coded(pixels, _table(LUMA, chosen)) / 255
-    ycc = (_mixed(pixels, TO_YCC) + pixels.new_tensor([0, 128, 128]).view(3, 1, 1)).round().clamp(0, 255)
+    ycc = (mixed(pixels, TO_YCC) + pixels.new_tensor([0, 128, 128]).view(3, 1, 1)).round().clamp(0, 255)
     luma, color = ycc[:, :1], ycc[:, 1:]
     luma, color = _coded(luma, _table(LUMA, chosen)), _colors(color, _table(CHROMA, chosen), subsample)
     ycc = torch.cat([luma, color - 128], 1)
-    return _mixed(ycc, TO_RGB).round().clamp(0, 255) / 255
+    return mixed(ycc, TO_RGB).round().clamp(0, 255) / 255
 
 
-def _mixed(x: Tensor, matrix: tuple[tuple[float, ...], ...]) -> Tensor:
+def mixed(x: Tensor, matrix: tuple[tuple[float, ...], ...]) -> Tensor:
+    """Channels ``[N, C, H, W]`` mixed by rows of a matrix: ``[N, D, H, W]``."""
     return torch.einsum("nchw,dc->ndhw", x, x.new_tensor(matrix))
 
 

@@ -29,6 +29,7 @@ from gargalo.data.music.vocabulary import (
 from gargalo.errors import DataError
 
 Bits = npt.NDArray[np.uint8]
+LIKELIHOOD = f"parts:sizes={'+'.join(map(str, BAND[:-1]))}"  # of each part one, of drums any
 _BASSES = range(32, 40)  # General MIDI's programs
 
 

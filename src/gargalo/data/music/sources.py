@@ -19,31 +19,20 @@ import torch
 from gargalo.data import cache
 from gargalo.data.listing import Item, listing
 from gargalo.data.music import windows
+from gargalo.data.music.bands import LIKELIHOOD, players, song_band
 from gargalo.data.music.bands import cut as cut_band
-from gargalo.data.music.bands import players, song_band
 from gargalo.data.music.files import SUFFIXES, read_music
 from gargalo.data.music.grid import WARN_ABOVE, check_grid, lateness, moved, steps_a_bar
 from gargalo.data.music.harmony import chord_name, chord_places, window_chords
 from gargalo.data.music.pieces import pieces_of
 from gargalo.data.music.song import Song
-from gargalo.data.music.vocabulary import (
-    BAND,
-    BAND_BITS,
-    CHORDS,
-    DRUMS,
-    FIRST,
-    TIMING_STEP,
-    TIMING_ZERO,
-    VOCABULARY,
-    played,
-)
+from gargalo.data.music.vocabulary import BAND_BITS, CHORDS, DRUMS, FIRST, TIMING_STEP, TIMING_ZERO, VOCABULARY, played
 from gargalo.data.source import Skipped, Source
 from gargalo.errors import DataError, check_range
 from gargalo.registry import source
 from gargalo.spec import DataSpec
 
 Metres = Literal["fitting", "all"]
-BAND_LIKELIHOOD = f"parts:sizes={'+'.join(map(str, BAND[:-1]))}"
 NAMES = "melodies", "tunes", "drums", "grooves", "bands"  # of the sources here
 VERSION = 2  # of the rules by which files become windows: a new number makes what is kept stale
 MAX_LENGTH = 1024  # steps of a window
@@ -148,7 +137,7 @@ def bands(
     A step is 238 bits, see `gargalo.data.music.bands`; what a song lacks is silent.
     """
     form = form_of(bars, steps, unit, metres, force)
-    spec = DataSpec("sequence", (form.length, BAND_BITS), likelihood=BAND_LIKELIHOOD, scale=(1.0,))
+    spec = DataSpec("sequence", (form.length, BAND_BITS), likelihood=LIKELIHOOD, scale=(1.0,))
     return _source("bands", path, form, spec, band_cut)
 
 
