@@ -145,6 +145,36 @@ def test_the_critic_of_an_adversarial_autoencoder_learns():
     assert float(result.terms["critic"]) > max(0.9, first)
 
 
+@pytest.mark.parametrize("places", [0, 2])
+def test_the_gradient_of_a_critic_of_labels_turns_round_in_the_encoder(places):
+    """Against the bound and the cross-entropy, each on its own; the value is the bound's."""
+    tokens = DataSpec("sequence", (16,), vocabulary=5)
+    spec = replace(tokens if places else VECTOR, num_classes=3, places=places)
+    with seeded(0):
+        arguments = {"latent_dim": 2, "invariance": 8.0}
+        model, objective = checkpoint.build({"method": "cvae", "arguments": arguments, "spec": spec.to_json()})
+        x = torch.randint(5, (16, 16)) if places else torch.rand(16, 6)
+        labels = torch.randint(3, (16, places) if places else (16,))
+    objective.step.fill_(objective.RAMP / 2)
+    batch, weights = Batch(x, x, labels), list(model.encoder.parameters())
+    asked = list(objective.critic.parameters())
+    with seeded(1):
+        found = objective(model, batch).total
+    with seeded(1):
+        bound = objectives.ELBO()(model, batch).total
+    mean = model.encode(x, labels).mean
+    codes = (mean - mean.mean(0)) / (mean.var(0, correction=0) + 1e-6).sqrt()
+    logits = objective.critic(codes).view(-1, 3)
+    label = torch.nn.functional.cross_entropy(logits, labels.flatten()) * max(1, places)
+    assert found == bound
+    kept = {"retain_graph": True, "allow_unused": True}
+    parts = [torch.autograd.grad(loss, weights, **kept) for loss in (found, bound, label)]
+    for turned, plain, read in zip(*parts, strict=True):
+        torch.testing.assert_close(turned, plain - 4 * read)
+    expected = torch.autograd.grad(label, asked, retain_graph=True)
+    torch.testing.assert_close(torch.autograd.grad(found, asked), expected)
+
+
 def test_players_move_their_own_parts_alone():
     for name in ("aae", "factor_vae", "vae_gan", "piwae"):
         with seeded(0):

@@ -1,11 +1,12 @@
-"""Objectives with a critic: two or three players that take turns at one batch.
+"""Objectives with a critic: two or three players that take turns at one batch, or one that moves all at once.
 
-Each reports in ``critic`` the share of cases its critic gets right: near 1/2 from the first step on, it never learned,
-which `gargalo doctor` says.
+Where players take turns, each reports in ``critic`` the share of cases its critic gets right: near 1/2 from the first
+step on, it never learned, which `gargalo doctor` says.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -14,9 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gargalo import functional
+from gargalo.distributions import DiagonalGaussian
 from gargalo.errors import check_range
 from gargalo.model import Batch, Output
-from gargalo.objectives import GENERATIVE, Loss, Objective, loss, parts_of
+from gargalo.objectives import GENERATIVE, Loss, Objective, expect_posterior, loss, parts_of
 
 MAX_WIDTH = 8192
 
@@ -84,6 +86,38 @@ class AdversarialLatent(Adversarial):
         total, terms = told_apart(self.critic, out.z.detach(), drawn)
         slope = functional.jacobian_norm(self.critic(drawn), drawn).mean()
         return Loss(total + 0.5 * self.smoothness * slope, terms | {"slope": slope.detach()})
+
+
+class InvariantELBO(Objective):
+    """A bound, of codes from which a critic cannot read the class (Ganin and Lempitsky 2015; Creswell et al. 2017).
+
+    The critic asks the means of the codes, each number brought to variance 1, as a probe would. It moves together with
+    the model: the gradient of its cross-entropy, ``label``, is turned round where it leaves the critic, and is
+    ``weight`` times as large there after the first `RAMP` steps. The loss is the bound alone.
+    """
+
+    RAMP = 1_000
+
+    def __init__(self, latent_dim: int, num_classes: int, places: int, weight: float, width: int) -> None:
+        super().__init__()
+        if not 0 <= weight < math.inf:
+            raise ValueError(f"invariance={weight} must be at least 0, and finite.")
+        self.weight, self.num_classes = weight, num_classes
+        self.critic = dense_critic(latent_dim, width, depth=2, outputs=num_classes * max(1, places))
+
+    def parameters_of(self, player: str, model: nn.Module) -> Iterable[nn.Parameter]:
+        return [*model.parameters(), *self.critic.parameters()]
+
+    def forward(self, model: nn.Module, batch: Batch, player: str = "model") -> Loss:
+        out: Output = model(batch)
+        codes = expect_posterior(self, out.posterior, DiagonalGaussian).mean.float()
+        codes = (codes - codes.mean(0)) / (codes.var(0, correction=0) + 1e-6).sqrt()
+        seen = functional.reversed_gradient(codes, self.weight * (self.step / self.RAMP).clamp(max=1.0))
+        with torch.autocast(codes.device.type, enabled=False):  # what is left to read is fine
+            logits = self.critic(seen).view(-1, self.num_classes)
+        label = F.cross_entropy(logits, cast(Tensor, batch.condition).flatten(), reduction="none")
+        label = label.view(len(codes), -1).sum(1)
+        return loss(out.nll + out.kl + label - label.detach(), nll=out.nll, kl=out.kl, label=label)
 
 
 class PictureCritic(Adversarial):
@@ -157,9 +191,9 @@ def told_apart(critic: nn.Module, ones: Tensor, zeros: Tensor) -> Loss:
     return loss(0.5 * (F.softplus(-up).mean() + F.softplus(down).mean()).expand(1), critic=right)
 
 
-def dense_critic(dim: int, width: int, depth: int) -> nn.Module:
+def dense_critic(dim: int, width: int, depth: int, outputs: int = 1) -> nn.Module:
     check_range("critic_width", width, 1, MAX_WIDTH)
     layers: list[nn.Module] = [nn.Linear(dim, width), nn.LeakyReLU(0.2)]
     for _ in range(depth - 1):
         layers += [nn.Linear(width, width), nn.LeakyReLU(0.2)]
-    return nn.Sequential(*layers, nn.Linear(width, 1))
+    return nn.Sequential(*layers, nn.Linear(width, outputs))

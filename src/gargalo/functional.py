@@ -303,6 +303,11 @@ def sliced_wasserstein(a: Tensor, b: Tensor, directions: int) -> Tensor:
     return (along[0] - along[1]).square().mean()
 
 
+def reversed_gradient(x: Tensor, weight: Tensor | float) -> Tensor:
+    """``x``, whose gradient goes back ``-weight`` times what it was (Ganin and Lempitsky 2015)."""
+    return x.detach() - weight * (x - x.detach())
+
+
 def covariance(x: Tensor) -> Tensor:
     """Of rows ``[N, D]``: ``[D, D]``, with 1/N."""
     centered = x - x.mean(0)

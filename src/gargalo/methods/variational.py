@@ -19,13 +19,17 @@ def vae(spec: DataSpec, *, latent_dim: int = 16, free_nats: float = 0.0, kl_warm
 
 
 @method
-def cvae(spec: DataSpec, *, latent_dim: int = 6) -> Made:
-    """Conditional VAE: the label is given, the code holds the rest, in few numbers (Sohn et al. 2015)."""
+def cvae(spec: DataSpec, *, latent_dim: int = 4, invariance: float = 30.0, critic_width: int = 256) -> Made:
+    """Conditional VAE: the label is given, the code holds the rest, in few numbers (Sohn et al. 2015).
+
+    ``invariance`` weighs a critic that must not read the label from the code (Creswell et al. 2017).
+    """
     if not spec.num_classes:
         raise ValueError(
             "cvae needs labels; this data has none. Put the pictures of each class in a folder of its own."
         )
-    return gaussian_model(spec, latent_dim, conditional=True), objectives.ELBO()
+    model = gaussian_model(spec, latent_dim, conditional=True)
+    return model, adversarial.InvariantELBO(latent_dim, spec.num_classes, spec.places, invariance, critic_width)
 
 
 @method
