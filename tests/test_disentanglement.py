@@ -51,6 +51,7 @@ def test_factor_vae_score_of_pure_mixed_and_blind_codes(factors):
     noise = np.random.default_rng(4).normal(size=factors.shape)
     assert factor_vae_score(factors + 0.01 * noise, factors) > 0.97
     assert factor_vae_score(noise, factors) < 0.45
+    assert factor_vae_score(0 * noise, factors) == 1 / factors.shape[1]
     dead = np.concatenate([factors + 0.01 * noise, 1e-4 * noise], 1)  # numbers that do not move must not vote
     assert factor_vae_score(dead, factors) > 0.97
     assert factor_vae_score(_turned(factors), factors) < factor_vae_score(factors + 0.01 * noise, factors)

@@ -10,7 +10,10 @@ import torch
 from safetensors.torch import save_file
 
 import gargalo
-from gargalo import CheckpointError, checkpoint
+from gargalo import CheckpointError, checkpoint, priors
+from gargalo.data import open_source
+from gargalo.data.batches import Feed
+from gargalo.training import seeded
 from gargalo.verbs import prior
 
 
@@ -62,6 +65,27 @@ def test_a_vae_gets_a_better_bound_by_it(digits_run, tmp_path):
     assert after["nll"] < before["nll"]
     vamp = gargalo.fit_prior(gargalo.load(run), "vampprior:components=20")
     assert np.isfinite(gargalo.evaluate(vamp, samples=20)["nll"])
+
+
+def test_a_prior_knows_all_classes_of_a_sorted_folder(tmp_path, monkeypatch):
+    """Expectation and maximization take the first codes alone where there are many."""
+    monkeypatch.setattr(priors, "MAX_FITTED", 100)
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(place, 0.1, (200, 4)) for place in (-1, 1)]).astype(np.float32)
+    np.save(tmp_path / "sorted.npy", rows)
+    model = gargalo.train("autoencoder", str(tmp_path / "sorted.npy"), tmp_path / "run", latent_dim=2, epochs=30)
+    assert 0.3 < (gargalo.sample(model, 200).mean(1) > 0).mean() < 0.7
+
+
+def test_a_prior_is_fitted_to_what_hamiltonian_steps_come_to(tmp_path):
+    model = gargalo.train("hvae", "digits", tmp_path / "run", latent_dim=2, epochs=1)
+    batch = next(Feed(open_source("digits"), torch.arange(8), 8).in_order())
+    with seeded(0), torch.no_grad():
+        codes = model.net.codes(batch, model.net.prior)
+    with seeded(0):
+        assert torch.equal(codes, model.net(batch).z.detach())
+    with seeded(0):
+        assert not torch.equal(codes, model.net.encode(batch.input).draw()[0])
 
 
 def test_a_prior_in_the_place_of_one_that_was_learned_does_not_lose_it(tmp_path):

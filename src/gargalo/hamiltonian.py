@@ -35,6 +35,10 @@ class Hamiltonian(LatentModel):
         """Numbers for the code and for its momentum."""
         return (2 * z.shape[1],)
 
+    def codes(self, batch: Batch, prior: nn.Module) -> Tensor:
+        """Those at the end of the way, which the bound is of."""
+        return self(batch).z
+
     def forward(self, batch: Batch, samples: int = 1, noise: Tensor | None = None) -> Output:
         posterior = self.encode(batch.input, batch.condition).repeat(samples)
         target = tile(batch.target, samples)
@@ -111,17 +115,18 @@ class Riemannian(Hamiltonian):
             del self._near  # holds a graph
 
     def inverse_metric(self, z: Tensor) -> Tensor:
-        """``[N, D, D]``."""
+        """``[N, D, D]``, float32: densities hang on it."""
         squared = (z[:, None] - self._near[0]).square().sum(2)
         weight = (-squared / self.width**2).exp()
-        around = torch.einsum("nk,kij->nij", weight, self._near[1] @ self._near[1].mT)
+        with torch.autocast(z.device.type, enabled=False):
+            around = torch.einsum("nk,kij->nij", weight, self._near[1] @ self._near[1].mT)
         return around + self.floor * torch.eye(z.shape[1], device=z.device)
 
     def moved(self, z: Tensor, push: Tensor, potential: Potential) -> tuple[Tensor, Tensor]:
         """By the generalized leapfrog, whose implicit steps are taken thrice (Girolami and Calderhead 2011)."""
         step = self.log_step.exp()
         root = torch.linalg.cholesky(torch.linalg.inv(self.inverse_metric(z)))
-        momentum = (root @ push[..., None])[..., 0] / self.temperature**0.5
+        momentum = _times(root, push) / self.temperature**0.5
         gained = standard_normal_log_prob(push) - root.diagonal(dim1=1, dim2=2).log().sum(1)
 
         def energy(momentum: Tensor, z: Tensor) -> Tensor:
@@ -139,12 +144,12 @@ class Riemannian(Hamiltonian):
         return z, gained + self._kinetic(z, momentum) + 0.5 * z.shape[1] * LOG_2PI
 
     def _velocity(self, z: Tensor, momentum: Tensor) -> Tensor:
-        return (self.inverse_metric(z) @ momentum[..., None])[..., 0]
+        return _times(self.inverse_metric(z), momentum)
 
     def _kinetic(self, z: Tensor, momentum: Tensor) -> Tensor:
         """-log N(momentum; 0, metric at z) but for the constant."""
         inverse = self.inverse_metric(z)
-        squared = (momentum * (inverse @ momentum[..., None])[..., 0]).sum(1)
+        squared = (momentum * _times(inverse, momentum)).sum(1)
         return 0.5 * (squared - torch.logdet(inverse))
 
     def _remembered(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -158,6 +163,11 @@ class Riemannian(Hamiltonian):
             self.centroids.copy_(torch.cat([posterior.mean, self.centroids])[: len(self.centroids)])
             self.factors.copy_(torch.cat([factor, self.factors])[: len(self.factors)])
         return posterior.mean, factor
+
+
+def _times(matrices: Tensor, rows: Tensor) -> Tensor:
+    """``[N, D, D]`` by ``[N, D]``, not in bfloat16 as a product of matrices may be."""
+    return (matrices * rows[:, None]).sum(2)
 
 
 def slope(potential: Potential, z: Tensor) -> Tensor:

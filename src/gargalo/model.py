@@ -101,6 +101,10 @@ class LatentModel(nn.Module):
             log_p=self.prior.log_prob(z),  # type: ignore[operator]
         )
 
+    def codes(self, batch: Batch, prior: nn.Module) -> Tensor:
+        """What such a prior is fitted to, one code of each example, ``[N, D]``."""
+        return prior.codes(self.encode(batch.input, batch.condition))  # type: ignore[operator]
+
     def noise_shape(self, z: Tensor) -> tuple[int, ...]:
         """Of the standard normal numbers that a draw of one code like ``z`` uses up."""
         return tuple(z.shape[1:])

@@ -68,10 +68,12 @@ def factor_vae_score(codes: Codes, factors: Factors, seed: int = 0) -> float:
     """How often the number that moves least tells which factor was held still (Kim and Mnih 2018).
 
     Each vote takes rows that share one factor's value, divides the variance of each number by that over all rows and
-    names the least; a table of votes says which factor each number stands for.
+    names the least; a table of votes says which factor each number stands for. Codes that never move tell nothing.
     """
     rng = np.random.default_rng(seed)
     spread = codes.var(0)
+    if not spread.max() > 0:
+        return 1 / factors.shape[1]
     alive = np.flatnonzero(spread > (DEAD**2) * spread.max())
     votes = np.zeros((2, len(alive), factors.shape[1]))
     for vote in range(VOTES):

@@ -84,4 +84,4 @@ def _codes(used: float, examples: int) -> Finding:
     text = f"{used:.0%} of the codes are used by {examples:,} examples."
     if used >= USED:
         return Finding("fine", text)
-    return Finding("warning", text, "Take a smaller --num-codes, or train longer.")
+    return Finding("warning", text, "Take fewer codes (--num-codes, or --levels of fsq), or train longer.")

@@ -72,13 +72,15 @@ def fit_to(
     before = model.net.prior
     if isinstance(before, Prior) and before.indispensable:
         raise ValueError(f"{model.method} keeps its own prior: {before.indispensable}.")
-    feed = Feed(source, some(rows, MAX_CODES), 250, model.corruption, seed=seed, device=str(model.device))
     with seeded(derive(seed, "prior")):
+        drawn = some(rows, MAX_CODES)
+        drawn = drawn[torch.randperm(len(drawn))]  # some priors begin with the first, which of a folder are one class
+        feed = Feed(source, drawn, 250, model.corruption, seed=seed, device=str(model.device))
         fitted: Prior = priors.select(prior)(model.net, model.spec).to(model.device)
         if hasattr(fitted, "prime"):
             cast(Any, fitted).prime(next(feed.in_order()).input)
         with torch.no_grad():
-            codes = torch.cat([fitted.codes(model.net.encode(b.input, b.condition)) for b in feed.in_order()])
+            codes = torch.cat([model.net.codes(batch, fitted) for batch in feed.in_order()])
         fit(fitted, codes, progress)
     checkpoint.replace_prior(model, fitted, prior)
 
