@@ -80,6 +80,21 @@ def test_convert_writes_pictures_and_midi(band, tmp_path):
         gargalo.convert(TUNES, tmp_path / "x.mp3")
 
 
+def test_every_hand_is_drawn_and_a_bar_of_seven_thirty_seconds():
+    hands = [Track("Piano", 0, False, np.array([[0, 60, pitch, 90]])) for pitch in (60, 40)]
+    figure = gargalo.verbs.music.piano_roll(Song("two", 480, tuple(hands), metres=(Metre(0, 7, 32),)))
+    labels = [label.get_text() for label in figure.axes[0].get_legend().get_texts()]
+    assert labels == ["Piano", "Piano, track 2"]
+
+
+def test_commands_on_songs_keep_their_input(band):
+    before = band.read_bytes()
+    for command in ("convert", "humanize", "tap2drum"):
+        found = run_gargalo(command, band, "-o", band)
+        assert (found.returncode, "never overwritten" in found.stderr) == (2, True), found.stderr
+    assert band.read_bytes() == before
+
+
 def test_a_piano_roll_has_a_bar_for_every_note():
     notes = np.array([[0, 4, 60, 127], [4, 8, 72, 0]])
     axes = plots.piano_roll({"lead": notes}, np.array([0, 16])).axes[0]

@@ -15,7 +15,7 @@ from benchmarks import music_fuzz
 
 from gargalo.data import open_like, open_source
 from gargalo.data.batches import Feed
-from gargalo.data.music import bands, files, grid, notation, pieces, sound, windows
+from gargalo.data.music import bands, files, grid, notation, pieces, sound, sources, windows
 from gargalo.data.music.harmony import chord_name, chord_number, chord_of, song_chords, told_chords
 from gargalo.data.music.song import Key, Metre, Song, Tempo, Track, sorted_notes
 from gargalo.data.music.vocabulary import (
@@ -139,6 +139,34 @@ def test_a_band_taken_apart_and_put_together_is_the_same(trio):
     alone = replace(trio, tracks=trio.tracks[:1])
     with pytest.raises(DataError, match="one part alone"):
         pieces.pieces_of(alone, (32, 238))
+
+
+def test_hits_that_are_none_of_the_nine_drums_stay_and_are_no_end(trio):
+    """A triangle alone, and one long after everything else."""
+    late = np.array([[trio.end + 4800, 60, 81, 90]])
+    kit = trio.tracks[1]
+    longer = replace(trio, tracks=(trio.tracks[0], replace(kit, notes=np.concatenate([kit.notes, late]))))
+    apart = pieces.pieces_of(longer, (32, 238))
+    assert pieces.with_windows(apart, apart.windows).tracks[1].notes.tolist() == longer.tracks[1].notes.tolist()
+    alone = pieces.pieces_of(
+        replace(trio, tracks=(*trio.tracks[:1], replace(kit, notes=late), trio.tracks[2])), (32, 238)
+    )
+    assert not bands.band_of(alone.windows).drums.any()
+
+
+def test_a_note_that_lasts_no_time_is_a_step_long():
+    tokens, bars = windows.song_melody(song([[0, 0, 60, 90]]))
+    assert (len(tokens), bars.tolist(), melody_notes(tokens).tolist()) == (16, [0], [[0, 1, 60]])
+
+
+def test_windows_that_follow_one_another_have_no_silence_between(tmp_path):
+    notes = [[7680 * n + 480 * beat, 400, 60 + n, 90] for n in (0, 2, 3) for beat in range(8)]
+    files.write_midi(song(notes), tmp_path / "gap.mid")
+    form = sources.Form(2, 16, 16, "all", False)
+    runs = [found for found, _ in sources.songs_in_windows(str(tmp_path), {"gap.mid"}, (32,), form)]
+    starts = [[int(melody_notes(window)[0, 2]) for window in run] for run in runs]
+    assert all(windows.sounding(run).all() for run in runs)
+    assert {pitch for run in starts for pitch in run} == {60, 62, 63}
 
 
 def test_a_source_of_bands_moves_all_parts_but_drums_into_another_key(trio, tmp_path):

@@ -54,6 +54,8 @@ def test_endings_without_end_are_bounded():
         ("K:C\nC|D||E|F:|", [60, 62, 64, 65, 64, 65]),  # back to the double bar
         ("K:C\n|:C|D||E:|", [60, 62, 64, 60, 62, 64]),  # unless the repeat says where it begins
         ("K:C\nC-C D", [60, 62]),
+        ("K:C\n^F4-|F2F2|[^CE]-|[CE]C|", [66, 65, 61, 64, 60]),  # a tie takes an accidental over the bar line, once
+        ("K:C\n[V:1]C[V:2][K:D]F\nV:1\nF", [60, 65]),  # the key of a voice that is not read
         ('K:C\n"Am"A{gag}B!trill!c', [69, 71, 72]),
         ("K:C\n[V:1]C[V:2]D\nV:2\nEE\nV:1\nF", [60, 65]),
         ("K:C\nd:|\n", [74, 74]),  # a line of music that looks like a field
@@ -80,7 +82,7 @@ def test_lengths_of_abc_in_sixteenths(text, expected):
 
 
 def test_every_tune_of_a_book_with_its_title_tempo_and_chords():
-    book = SCALE + "\nX:2\nT:Jig\nM:6/8\nQ:3/8=100\nK:G\n" + '"G"GBd "D7"dcA|\n'
+    book = SCALE + "\nX:2\nT:Jig\nM:6/8\nQ:3/8=100\nK:G\n" + '"G"GBd "Fine"g3|"D7"dcA|\n'
     first, second = notation.read_book(book.replace("\n", "\r\n").encode(), "book.abc")
     assert (first.name, second.name) == ("Scale", "Jig")
     assert second.metres == (Metre(0, 6, 8),)

@@ -10,6 +10,7 @@ import typer
 
 from gargalo.cli.app import Out, app
 from gargalo.cli.console import say
+from gargalo.cli.files import keep
 
 Song = Annotated[
     list[Path], typer.Argument(metavar="[RUN] SONG", help="A run, unless weights that ship do; then a file of music.")
@@ -40,5 +41,6 @@ def _through(name: str, verb: Callable[..., Any], paths: list[Path], out: Path, 
     if len(paths) > 2:
         raise ValueError(f"Got {len(paths)} paths; give a song, or a run and a song.")
     song = read_song(paths[-1])
+    keep(out, paths[-1])
     model = gargalo.load(paths[0]) if len(paths) == 2 else gargalo.shipped(name)
     say(f"{paths[-1]}: {write_song(verb(model, song, unit=unit), out)}")

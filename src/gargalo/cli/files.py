@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,12 @@ def write_together(values: Any, out: Path, columns: int) -> None:
         with replacing(out) as temporary:
             plots.sequences(values, columns).savefig(temporary, format=out.suffix[1:].lower(), dpi=110)
     say(f"{len(values)} examples: {out}")
+
+
+def keep(out: Path, *inputs: Path) -> None:
+    """ValueError where ``out`` is one of the inputs."""
+    if out.exists() and any(os.path.samefile(out, path) for path in inputs):
+        raise ValueError(f"{out} is the input itself, which is never overwritten. Give another -o.")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import typer
 
 from gargalo.cli.app import AsJson, Out, app
 from gargalo.cli.console import say, show_text
+from gargalo.cli.files import keep
 
 SHOWN = 20  # songs; of more only the sums
 
@@ -47,6 +48,7 @@ def convert(
     """A song as sound (.wav), as a picture of its notes (.png, .svg), as a page with both (.html) or as .mid."""
     import gargalo
 
+    keep(out, file)
     say(f"{file}: {gargalo.convert(file, out, tune=tune)}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +10,7 @@ import typer
 
 from gargalo.cli.app import Out, Run, app
 from gargalo.cli.console import say
-from gargalo.cli.files import ARRAYS
+from gargalo.cli.files import ARRAYS, keep
 
 SongFile = Annotated[Path, typer.Argument(help="A .mid, .rmi or .abc file.")]
 Tune = Annotated[int | None, typer.Option(help="Of music: its number in a book of several; the first unless given.")]
@@ -136,10 +135,10 @@ def traverse(model: Any, path: Path, out: Path, tune: int | None, attribute: str
 
 
 def write_one(song: Any, out: Path, *inputs: Path) -> None:
-    """ValueError where ``out`` is one of the inputs."""
+    """Raises as `keep` does."""
     import gargalo
 
-    _keep(out, *inputs)
+    keep(out, *inputs)
     say(f"{sum(len(track.notes) for track in song.tracks):,} notes: {gargalo.write_song(song, out)}")
 
 
@@ -154,11 +153,6 @@ def write_all(songs: list[Any], out: Path, name: str, *inputs: Path) -> None:
     for number, song in enumerate(songs, 1):
         gargalo.write_song(song, out / f"{name}-{number:0{len(str(len(songs)))}}.mid")
     say(f"{len(songs)} songs: {out}")
-
-
-def _keep(out: Path, *inputs: Path) -> None:
-    if out.exists() and any(os.path.samefile(out, path) for path in inputs):
-        raise ValueError(f"{out} is the input itself, which is never overwritten. Give another -o.")
 
 
 def _several(paths: list[Path], tune: int | None, out: Path, use: Callable[[Any], Any]) -> None:
@@ -180,7 +174,7 @@ def _several(paths: list[Path], tune: int | None, out: Path, use: Callable[[Any]
                     target = (out / Path(item.name).with_suffix("")).with_name(_stem(item.name, name) + ".mid")
                     if target in done:
                         raise ValueError(f"Two songs would become {target}. Do them one by one.")
-                    _keep(target, path / item.name if path.is_dir() else path)
+                    keep(target, path / item.name if path.is_dir() else path)
                     try:
                         made = use(song)
                     except DataError as error:

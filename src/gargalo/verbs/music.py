@@ -72,19 +72,23 @@ def write_song(song: Song, out: str | Path) -> Path:
 
 def piano_roll(song: Song) -> Any:
     """A matplotlib figure of the pitched tracks, or of the drums where there is nothing else."""
-    pitched = {
-        track.name or f"track {n}": _roll(song, track) for n, track in enumerate(song.tracks, 1) if not track.drums
-    }
+    unit = max(UNIT, *(metre.unit for metre in song.metres))  # one of which every bar has a whole number
+    bars = bar_starts(song, unit)
+    pitched: dict[str, np.ndarray] = {}
+    for number, track in enumerate(song.tracks, 1):
+        if not track.drums:
+            name = track.name or f"track {number}"
+            pitched[f"{name}, track {number}" if name in pitched else name] = _roll(song, track, unit)
     if pitched:
-        return plots.piano_roll(pitched, bar_starts(song, UNIT))
-    notes = np.concatenate([_roll(song, track) for track in song.tracks])
+        return plots.piano_roll(pitched, bars)
+    notes = np.concatenate([_roll(song, track, unit) for track in song.tracks])
     notes[:, 2] = drum_class(notes[:, 2].astype(np.int64))
-    return plots.piano_roll({"drums": notes[notes[:, 2] >= 0]}, bar_starts(song, UNIT), DRUMS)
+    return plots.piano_roll({"drums": notes[notes[:, 2] >= 0]}, bars, DRUMS)
 
 
-def _roll(song: Song, track: Track) -> np.ndarray:
-    start = to_steps(song, track.notes[:, START], UNIT)
-    end = to_steps(song, track.notes[:, START] + track.notes[:, LENGTH], UNIT)
+def _roll(song: Song, track: Track, unit: int) -> np.ndarray:
+    start = to_steps(song, track.notes[:, START], unit)
+    end = to_steps(song, track.notes[:, START] + track.notes[:, LENGTH], unit)
     return np.stack([start, end, track.notes[:, PITCH], track.notes[:, VELOCITY]], 1)
 
 

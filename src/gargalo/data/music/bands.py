@@ -111,8 +111,8 @@ def _on_piano(notes: Notes) -> Notes:
 
 
 def _last(bits: Bits) -> int:
-    """The step after the last hit."""
-    return int(np.flatnonzero(bits.any(1)).max()) + 1
+    """The step after the last hit, 0 without any: not every pitch of a kit is one of the nine drums."""
+    return int(np.flatnonzero(bits.any(1)).max(initial=-1)) + 1
 
 
 def cut(band: Band, starts: npt.NDArray[np.int64], length: int) -> Bits:

@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from gargalo.data.music.harmony import chord_number
 from gargalo.data.music.song import Key, Metre, Song, Tempo, Track, sorted_notes
 from gargalo.errors import DataError
 
@@ -80,6 +81,8 @@ class _Reader:
         self.metre, self.default, self.sharps, self.minor = Metre(0, 4, 4), Fraction(0), 0, False
         self.tempo: tuple[Fraction, float] | None = None
         self.bar: dict[str, int] = {}  # accidentals that hold until the bar line
+        self.last: dict[str, int] = {}  # those of the last note or chord
+        self.tied: dict[str, int] = {}  # those that a tie takes to the next, a bar line between or not
         self.altered: dict[str, int] = {}  # by the key signature
         self.events: list[_Event] = []
         self.broken = Fraction(1)  # what the next note's length is multiplied by
@@ -108,6 +111,8 @@ class _Reader:
             label = value.partition(" ")[0]
             self.voice = self.voice or label
             self.skipping = label != self.voice
+        elif self.skipping:
+            return  # of a voice that is not read: its metre, unit and key are its own
         elif key == "T" and not self.title:
             self.title = value
         elif key == "M":
@@ -180,6 +185,7 @@ class _Reader:
         self._change_last(lambda event: event._replace(length=round(event.length * first)))
 
     def _tie(self) -> None:
+        self.tied = self.last
         self._change_last(lambda event: event._replace(tied=True))
 
     def _change_last(self, change: Callable[[_Event], _Event]) -> None:
@@ -190,6 +196,7 @@ class _Reader:
 
     def _note(self, text: str, length: str) -> None:
         rest = text[0] in "zxZ"
+        self.last = {}
         pitches = () if rest else tuple(self._pitch(match) for match in _PITCH.finditer(text))
         if not rest and not pitches:
             return
@@ -201,14 +208,15 @@ class _Reader:
         left, ratio = self.tuplet
         self.tuplet = (left - 1, ratio) if left > 1 else (0, Fraction(1))
         self.events.append(_Event("note", _ticks(length, unit, ratio * self.broken), pitches))
-        self.broken = Fraction(1)
+        self.broken, self.tied = Fraction(1), {}
 
     def _pitch(self, match: re.Match[str]) -> int:
         sign, letter, octaves = match[1], match[2], match[3]
         place = letter + octaves
         if sign:
             self.bar[place] = max(-2, min(2, sign.count("^") - sign.count("_")))
-        alteration = self.bar.get(place, self.altered.get(letter.upper(), 0))
+        alteration = self.bar.get(place, self.tied.get(place, self.altered.get(letter.upper(), 0)))
+        self.last[place] = alteration
         octave = 12 * (letter.islower() + octaves.count("'") - octaves.count(","))
         return max(0, min(127, 60 + _SEMITONES[letter.upper()] + alteration + octave))
 
@@ -242,7 +250,7 @@ def _performed(events: list[_Event], reader: _Reader) -> Song:
             if now - last == width and (last - origin) % width:
                 metres[last], origin = metre._replace(tick=last), last
             last = now
-        elif event.kind == "symbol" and event.text[:1] in tuple("ABCDEFG"):
+        elif event.kind == "symbol" and chord_number(event.text):  # others are words, such as Fine
             chords.append((now, event.text))
         if event.kind != "note":
             continue

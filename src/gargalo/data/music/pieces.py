@@ -173,7 +173,7 @@ def with_drums(pieces: Pieces, found: npt.NDArray[np.uint8]) -> Song:
     steps = np.rint(to_steps(pieces.song, own[:, START], pieces.unit)).astype(np.int64)
     kinds = drum_class(own[:, PITCH])
     bits = joined(pieces, found)
-    kept = (kinds < 0) | (bits[steps, kinds] > 0)
+    kept = (kinds < 0) | (bits[np.minimum(steps, len(bits) - 1), kinds] > 0)  # what is no drum may come later
     missing = bits.copy()
     missing[steps[kinds >= 0], kinds[kinds >= 0]] = 0
     place, kind = np.nonzero(missing)

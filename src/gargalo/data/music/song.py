@@ -66,10 +66,9 @@ class Song:
 
     @property
     def end(self) -> int:
-        """The tick at which the last note ends."""
-        return max(
-            (int((t.notes[:, START] + t.notes[:, LENGTH]).max()) for t in self.tracks if len(t.notes)), default=0
-        )
+        """The tick at which the last note ends; none is shorter than a tick here, or a song could end as it begins."""
+        ends = (t.notes[:, START] + np.maximum(t.notes[:, LENGTH], 1) for t in self.tracks if len(t.notes))
+        return max((int(ticks.max()) for ticks in ends), default=0)
 
     def seconds(self, ticks: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """When ``ticks`` sound, through all changes of tempo."""

@@ -22,6 +22,7 @@ from gargalo.errors import DataError
 
 RATE = 44_100  # samples a second
 MAX_SECONDS, MAX_SOUNDING = 1_200, 20_000  # of a song; of all its notes together
+KEPT = 2.0  # seconds of the longest tone that is remembered
 PERIOD = 2_048  # samples of a stored wave
 RELEASE, TAIL = 0.06, 1.5  # seconds: a tone's end after its key; the longest drum
 PEAK = 0.89  # of full scale: a decibel of headroom
@@ -57,7 +58,7 @@ def render(song: Song) -> npt.NDArray[np.int16]:
         kinds = drum_class(track.notes[:, PITCH]) if track.drums else track.notes[:, PITCH]
         rows = zip(starts, ends - starts, kinds.tolist(), track.notes[:, VELOCITY].tolist(), strict=True)
         for start, seconds, kind, velocity in rows:
-            sound = drum(kind) if track.drums else tone(kind, round(seconds, 3), track.program // 8)
+            sound = drum(kind) if track.drums else _tone(kind, round(seconds, 3), track.program // 8)
             place = max(int(start * RATE), 0)
             part = mixed[place : place + len(sound)]
             part += sound[: len(part)] * np.float32((velocity / 127) ** 1.5)
@@ -82,6 +83,11 @@ def wav(samples: npt.NDArray[np.int16], halved: bool = False) -> bytes:
         sound.setframerate(RATE // (1 + halved))
         sound.writeframes(samples.astype("<i2").tobytes())
     return stream.getvalue()
+
+
+def _tone(pitch: int, seconds: float, family: int) -> Sound:
+    """Short notes come again and again; long ones would fill the memory."""
+    return (tone if seconds <= KEPT else tone.__wrapped__)(pitch, seconds, family)
 
 
 @lru_cache(512)

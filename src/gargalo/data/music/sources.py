@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from importlib.metadata import version
 from importlib.resources import as_file, files
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NamedTuple
 
@@ -34,7 +35,7 @@ from gargalo.spec import DataSpec
 
 Metres = Literal["fitting", "all"]
 NAMES = "melodies", "tunes", "drums", "grooves", "bands"  # of the sources here
-VERSION = 2  # of the rules by which files become windows: a new number makes what is kept stale
+VERSION = 3  # of the rules by which files become windows: a new number makes what is kept stale
 MAX_LENGTH = 1024  # steps of a window
 
 
@@ -211,9 +212,12 @@ def songs_in_windows(
                 apart = pieces_of(song, shape, form.unit, True, form.chords)
                 whole = apart.starts + shape[0] <= apart.length
                 found = apart.windows[whole]
-                at = np.flatnonzero(~windows.sounding(found))
-                chords = [None] * (len(at) + 1) if apart.chords is None else np.split(apart.chords[whole], at)
-                yield from ((run, told) for run, told in zip(np.split(found, at), chords, strict=True) if len(run))
+                chords = None if apart.chords is None else apart.chords[whole]
+                silent = [-1, *np.flatnonzero(~windows.sounding(found)).tolist(), len(found)]
+                for before, after in pairwise(silent):
+                    if after - before > 1:
+                        run = slice(before + 1, after)
+                        yield found[run], None if chords is None else chords[run]
 
 
 def _starts(song: Song, lines: windows.Starts, length: int, form: Form) -> windows.Starts:
