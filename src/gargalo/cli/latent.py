@@ -73,7 +73,10 @@ def embed(run: Run, data: Data, out: Out) -> None:
 def sample(
     run: Run,
     out: Out,
-    n: Annotated[int | None, typer.Option("-n", help="How many; 64, of songs 8, unless given.")] = None,
+    n: Annotated[
+        int | None,
+        typer.Option("-n", help="How many; unless given 64, 8 songs of one window, or one of several --bars."),
+    ] = None,
     temperature: float = 1.0,
     label: Annotated[int | None, typer.Option(help="Class number, for conditional models.")] = None,
     bars: songs.Bars = None,
