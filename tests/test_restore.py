@@ -149,7 +149,35 @@ def test_what_is_not_hidden_stays_to_the_last_bit():
         gargalo.inpaint(model("inpainter", "mask"), COLOR, np.zeros((4, 5), np.uint8))
 
 
+def test_a_picture_of_about_the_size_of_training_does_not_see_its_other_side():
+    """An inpainter of 8 times as coarse a scale, trained on 72 pixels, which it continues to 80."""
+    trained = model("inpainter", "mask", size=70)
+    picture, hidden = RNG.random((72, 72, 3), np.float32), np.zeros((72, 72), bool)
+    hidden[:, -6:] = True
+    other = picture.copy()
+    other[:, :6] = 1 - other[:, :6]
+    found, same = (gargalo.inpaint(trained, given, hidden)[:, -6:] for given in (picture, other))
+    assert np.array_equal(found, same)
+
+
+def test_no_noise_and_a_mask_of_zeros_and_ones_are_what_they_say(monkeypatch):
+    told = []
+    monkeypatch.setattr(restore, "_restored", lambda task, pixels, extra: told.append(extra.max()) or pixels)
+    gargalo.denoise(model("denoiser"), COLOR, sigma=0)
+    assert 0 < told[0] < 0.001
+    monkeypatch.undo()
+    trained, ones = model("inpainter", "mask"), HIDDEN.astype(np.uint8)
+    assert np.array_equal(gargalo.inpaint(trained, COLOR, ones), gargalo.inpaint(trained, COLOR, HIDDEN))
+
+
 def test_a_model_of_another_task_says_so():
+    spec = DataSpec("image", (1, 7, 7))
+    config = configured(
+        "autoencoder", spec, 9, {}, Settings(), corruption="downscale:factor=3", augment="none", parts={}
+    )
+    uneven = TrainedModel(*checkpoint.build(config), config)
+    with pytest.raises(ValueError, match="whole factors"):
+        gargalo.upscale(uneven, COLOR[:2, :2, 0])
     with pytest.raises(ValueError, match=r"upscale needs 'downscale'. Train with --corruption downscale:factor=2"):
         gargalo.upscale(model("denoiser"), COLOR)
     with pytest.raises(ValueError, match=r"trained with corruption='none'; denoise needs 'noise'. Train with --corr"):
@@ -186,8 +214,9 @@ def test_noise_is_measured_through_edges_and_shades():
 def test_more_noise_than_was_seen_is_said():
     noisy = (0.5 + RNG.normal(0, 0.15, (64, 64, 3))).clip(-1, 2)
     gargalo.denoise(model("denoiser"), noisy)
-    with pytest.raises(OutOfDomainWarning, match="more than this model has seen"):
-        gargalo.denoise(model("denoiser"), noisy, sigma=90)
+    for trained in (model("denoiser"), model("denoiser", "noise:std=0-5e-2,told=1"), model("denoiser", "noise:told=1")):
+        with pytest.raises(OutOfDomainWarning, match="more than this model has seen"):
+            gargalo.denoise(trained, noisy, sigma=90)
 
 
 # ---- Files ---------------------------------------------------------------------------------------------------------
@@ -327,6 +356,7 @@ def test_one_file(runs, monkeypatch, capsys):
         (("denoise", "denoiser", "a.png", "a.gif", "-o", "new"), "would both become"),
         (("denoise", "denoiser", "nothing.png", "-o", "b.png"), "no picture, folder or run at nothing.png"),
         (("upscale", "upscaler", "a.png", "--scale", "3", "-o", "b.png"), "enlarges 2 times, not 3"),
+        (("upscale", "a.png", "--scale", "0", "-o", "b.png"), "must be at least 2"),
         (("upscale", "a.png", "--scale", "7", "-o", "b.png"), "No weights called 'upscaler-7'"),
         (("denoise", "upscaler", "a.png", "-o", "b.png"), "denoise needs 'noise'"),
         (("denoise", "denoiser", "a.png", "-o", "b.gif"), "b.gif cannot be written; pictures are written to .bmp"),

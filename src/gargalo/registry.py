@@ -67,6 +67,13 @@ class Registry:
             if p.kind is p.KEYWORD_ONLY
         }
 
+    def defaults(self, name: str) -> dict[str, Any]:
+        """The values of arguments that may be left out."""
+        empty = inspect.Parameter.empty
+        return {
+            key: argument.default for key, argument in self.arguments(name).items() if argument.default is not empty
+        }
+
     def summary(self, name: str) -> str:
         """The first line of the docstring."""
         return (inspect.getdoc(self[name]) or "").partition("\n")[0]

@@ -88,6 +88,26 @@ def test_a_jpeg_keeps_its_comment_and_captions(tmp_path):
     assert found["iptc"] == b"Photoshop 3.0\0caption"
 
 
+def test_captions_go_from_a_jpeg_to_a_tiff_and_back(tmp_path):
+    record = b"\x1c\2\x50\0\5Maria"
+    blocks = b"8BIM\4\4\0\0" + len(record).to_bytes(4, "big") + record
+    photo = Photo((DEEP[..., :3] >> 8).astype(np.uint8), {"iptc": b"Photoshop 3.0\0" + blocks})
+    write_photo(photo, tmp_path / "a.tif")
+    with Image.open(tmp_path / "a.tif") as image:
+        assert image.tag_v2[34377] in (blocks, (blocks,))
+    back = read_photo(tmp_path / "a.tif")
+    assert write_photo(back, tmp_path / "b.jpg") == ()
+    assert read_photo(tmp_path / "b.jpg").said["iptc"] == photo.said["iptc"]
+    Image.fromarray(photo.pixels).save(tmp_path / "c.tif", tiffinfo={33723: record})
+    assert read_photo(tmp_path / "c.tif").said["iptc"] == photo.said["iptc"]
+
+
+def test_what_is_too_long_for_a_jpeg_is_named(tmp_path):
+    photo = Photo((DEEP[..., :3] >> 8).astype(np.uint8), {"xmp": b"<x>" + b"y" * 70_000, "comment": b"short"})
+    assert write_photo(photo, tmp_path / "a.jpg") == ("xmp",)
+    assert read_photo(tmp_path / "a.jpg").said["comment"] == b"short"
+
+
 def test_what_a_png_says_of_its_brightness_stays(tmp_path):
     from PIL.PngImagePlugin import PngInfo
 

@@ -67,6 +67,9 @@ def upscale(
     """Enlarge photographs: gargalo upscale photo.jpg --scale 2 -o big.png."""
     import gargalo
 
+    if scale is not None and scale < 2:
+        raise ValueError(f"--scale {scale} enlarges nothing; it must be at least 2.")
+
     def enlarge(model: Any, photo: Any, name: str, **options: Any) -> Any:
         times = model.spec.shape[-1] // model.spec.input_shape[-1]
         if scale is not None and times not in (scale, 1):  # what enlarges nothing says so itself
@@ -80,7 +83,10 @@ def upscale(
 def inpaint(
     paths: Paths,
     out: Out,
-    mask: Annotated[Path, typer.Option(help="White where something is missing; for a folder, one of the same names.")],
+    mask: Annotated[
+        Path,
+        typer.Option(help="White where something is missing; for a folder, one of the same names."),
+    ],
     self_ensemble: Ensemble = False,
     tile: Tile = 512,
     overwrite: Overwrite = False,
@@ -90,7 +96,10 @@ def inpaint(
     from gargalo.data.photos import read_photo
 
     def fill(model: Any, photo: Any, name: str, **options: Any) -> Any:
-        hidden = read_photo(mask / Path(name).with_suffix(".png") if mask.is_dir() else mask)
+        file = mask
+        if mask.is_dir():
+            file = mask / name if (mask / name).exists() else mask / Path(name).with_suffix(".png")
+        hidden = read_photo(file)
         return gargalo.inpaint(model, photo.pixels, hidden.pixels, **options)
 
     masks = [file for file in mask.rglob("*") if file.is_file()] if mask.is_dir() else [mask]
@@ -111,7 +120,7 @@ def _restore(
     import gargalo
     from gargalo.errors import DataError
 
-    run = paths[0] if _is_run(paths[0]) else None
+    run = paths[0] if _is_run(paths[0]) else None  # or the name of weights that ship
     model = None if run is None else gargalo.load(run)
     with ExitStack() as stack:
         jobs = _jobs(paths[run is not None :], out, stack)
@@ -168,7 +177,10 @@ def _shipped(name: str) -> Any:
 
 
 def _is_run(path: Path) -> bool:
-    return (path / "checkpoints").is_dir() or (path / "config.json").is_file()
+    from gargalo import weights
+
+    kept = (path / "config.json").is_file() and any(path.glob("*.safetensors"))  # a folder of pictures may hold one too
+    return kept or (path / "checkpoints").is_dir() or (not path.exists() and str(path) in weights.names())
 
 
 def _jobs(paths: list[Path], out: Path, stack: ExitStack) -> list[_Job]:

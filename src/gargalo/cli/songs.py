@@ -28,7 +28,7 @@ def vary(
     tune: Tune = None,
     force: Force = False,
 ) -> None:
-    """A song like this one: its melody or drums changed, all else that is read kept. Writes .mid, .wav, .png, .svg or .html."""
+    """A song like this one: its melody or drums changed, all else that is read kept. Writes .mid, .wav, .png, .html."""
     import gargalo
 
     model = gargalo.load(run)

@@ -99,9 +99,9 @@ def _describe(tags: Any, said: dict[str, Any]) -> None:
         for place in (0x8769, 0x8825):  # what the camera did, and where
             if inner := exif.get_ifd(place):
                 tags[place] = dict(inner)
-    for tag, key, kind in ((34675, "icc", 7), (700, "xmp", 1), (33723, "iptc", 7)):
+    for tag, key, kind in ((34675, "icc", 7), (700, "xmp", 1), (34377, "iptc", 7)):
         if key in said:
-            tags.tagtype[tag], tags[tag] = kind, said[key]
+            tags.tagtype[tag], tags[tag] = kind, said[key].removeprefix(b"Photoshop 3.0\0")  # as a JPEG begins it
     if "dpi" in said:
         tags[282], tags[283] = (IFDRational(round(float(side) * 100), 100) for side in said["dpi"])
         tags[296] = 2

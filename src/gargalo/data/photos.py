@@ -34,6 +34,8 @@ HOLDS: dict[str, frozenset[str]] = {
     "BMP": frozenset(("dpi",)),
 }
 _CHUNKS = frozenset((b"cHRM", b"gAMA", b"sRGB", b"cICP", b"tEXt", b"zTXt", b"iTXt"))
+_RESOURCES = b"Photoshop 3.0\0"  # how they begin in a JPEG; a TIFF has the rest
+_SEGMENT = 65_500  # bytes that a JPEG holds of each but the profile
 _XMP = b"XML:com.adobe.xmp"
 _STRUCTURE = frozenset(  # of a TIFF's tags those that say where and how its pixels lie, and what is kept apart
     (254, 255, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 280, 281, 282, 283, 284, 296, 317, 320)
@@ -135,10 +137,21 @@ def _said(image: Image.Image, chunks: list[tuple[bytes, bytes]]) -> dict[str, An
         "xmp": re.sub(rb"(tiff:Orientation[=>]\"?)\d", rb"\g<1>1", xmp) if isinstance(xmp, bytes) else None,
         "dpi": dpi if min(dpi := info.get("dpi") or (0, 0)) > 1 else None,  # Pillow has 1 for what was not said
         "comment": info.get("comment") if image.format in ("JPEG", "MPO") else None,
-        "iptc": apps.get("APP13"),
+        "iptc": apps.get("APP13") or _resources(image),
         "chunks": [(name, data) for name, data in chunks if not data.startswith(_XMP)],
     }
     return {key: value for key, value in said.items() if value}
+
+
+def _resources(image: Image.Image) -> bytes | None:
+    """What Photoshop and IPTC say in a TIFF, as a JPEG has it."""
+    tags: Any = getattr(image, "tag_v2", {})
+    blocks, record = (found[0] if isinstance(found := tags.get(tag), tuple) else found for tag in (34377, 33723))
+    if isinstance(blocks, bytes):
+        return _RESOURCES + blocks
+    if isinstance(record, bytes):
+        return _RESOURCES + b"8BIM\4\4\0\0" + len(record).to_bytes(4, "big") + record + bytes(len(record) % 2)
+    return None
 
 
 def _exif(image: Image.Image) -> bytes | None:
@@ -193,6 +206,8 @@ def write_photo(photo: Photo, path: Path) -> tuple[str, ...]:
     said = {key: value for key, value in photo.said.items() if key in HOLDS[kind]}
     if "exif" in said:
         said["exif"] = _sized(said["exif"], width, height)
+    if kind == "JPEG":
+        said = {key: value for key, value in said.items() if key in ("icc", "dpi") or len(value) <= _SEGMENT}
     with whole_file(path) as stream:
         if kind == "TIFF":
             deep.write_tiff(stream, pixels, said)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from gargalo import functional
 from gargalo.acceleration import quick_restorer
 from gargalo.checkpoint import TrainedModel
 from gargalo.data.corruptions.compression import TO_YCC, mixed
+from gargalo.data.corruptions.ranges import limits
 from gargalo.errors import DataError, OutOfDomainWarning
 from gargalo.networks.restorer import Decoder, Encoder
 from gargalo.registry import corruption
@@ -39,6 +40,7 @@ NEEDS = {
     "inpaint": ("'mask'", "mask"),
 }
 HIDING = "mask", "patches"
+LEAST = 0.1  # of 255: a model that is told 0 sees for itself
 QUICK, PROBED = 0.5 / 255, (64, 64)  # about what 8 bits lose by rounding, and the sides of the picture it is tried on
 Progress = Callable[[float], None]  # the share that is done
 
@@ -131,6 +133,9 @@ def _task(model: TrainedModel, verb: str, self_ensemble: bool, tile: int, progre
             f"{_name(model)} was trained with corruption={model.corruption!r}; {verb} needs {needs}. "
             f"Train with --corruption {example}."
         )
+    if channels not in (1, 3) or spec.shape[1:] != tuple(scale * side for side in spec.input_shape[1:]):
+        made = f"{spec.input_shape} to {spec.shape}"
+        raise ValueError(f"{_name(model)} takes {made}; {verb} is for 1 or 3 channels, and whole factors.")
     if model.net.conditional:
         raise ValueError(f"{verb} works without labels; {_name(model)} needs them ({model.method}).")
     restore = _through(model)
@@ -157,8 +162,9 @@ def _through(model: TrainedModel) -> Restorer:
         decoder = net.decoder
         scale = decoder.scale if isinstance(decoder, Decoder) else 1
         if isinstance(decoder, Decoder) and (scale * height, scale * width) == decoder.padded != decoder.shape:
-            x = F.pad(x, (0, width, 0, 0), mode="circular")  # of the training's size, what was added would be cut off
-        out = net.decode(net.encode(x).mode).mode
+            # Of the training's size, what was added would be cut off: continued further, as its encoder continues it.
+            x = F.pad(x, (0, cast(Encoder, net.encoder).multiple, 0, 0), mode="replicate")
+        out = net.decode(net.encode(x.to(model.device)).mode).mode.to(x.device)
         return out[..., : scale * height, : scale * width] if isinstance(decoder, Decoder) else out
 
     return restore
@@ -201,10 +207,10 @@ def _denoised(task: _Task, pixels: np.ndarray, sigma: float | None) -> np.ndarra
         warnings.warn(f"{_name(task.model)} {text}, such as denoiser-gray.", OutOfDomainWarning, stacklevel=4)
     if not task.extra:
         return _restored(task, pixels, None)
-    levels = _noise_levels(pixels) if sigma is None else np.full(channels, sigma)
+    levels = np.maximum(_noise_levels(pixels) if sigma is None else np.full(channels, sigma), LEAST)
     most = levels.max()
-    known = corruption.parse(task.model.corruption)[1].get("std")
-    highest = float(str(known).rpartition("-")[2]) * 255 if known is not None else 255.0
+    name, given = corruption.parse(task.model.corruption)
+    highest = 255 * limits("std", (corruption.defaults(name) | given).get("std", 1.0))[1]
     if most > 1.05 * highest:
         warnings.warn(
             f"The noise, {most:.0f} of 255, is more than this model has seen ({highest:.0f}); not all of it will go.",
@@ -254,7 +260,8 @@ def _hidden(mask: Any) -> np.ndarray:
         raise ValueError(f"A mask is [H, W], not {array.shape}.")
     pixels, _ = _laid_out(array)
     colors, _ = _split(pixels)
-    return colors.mean(2) > TOPS.get(array.dtype, 1.0) / 2
+    top = 1.0 if colors.max() == 1 else TOPS.get(array.dtype, 1.0)  # 0 and 1 are meant as no and yes
+    return colors.mean(2) > top / 2
 
 
 def _sides(array: np.ndarray) -> str:

@@ -150,8 +150,8 @@ def interpolate_songs(
     corners, a grid of ``steps`` rows from the first two to the last two.
 
     Of each song ``bars`` are taken, from the first window with notes on; unless given, this one alone. The ends are
-    what `gargalo.reconstruct_song` makes of them, but for a model that is told chords. Tempo, metre, instrument and, for a model that is told them, chords
-    are those of the first song.
+    what `gargalo.reconstruct_song` makes of them, but for a model that is told chords. Tempo, metre, instrument and,
+    for such a model, chords are those of the first song.
     ``together``: one song, all of these one after another.
     """
     check_range("steps", steps, 2, MAX_SONGS)

@@ -11,15 +11,21 @@ _NUMBER = r"\d*\.?\d+(?:e[+-]?\d+)?"
 _RANGE = re.compile(f"({_NUMBER})(?:-({_NUMBER}))?", re.IGNORECASE)
 
 
+def limits(name: str, given: float | str) -> tuple[float, float]:
+    """A number twice, or the ends of a range. ValueError for what is neither, or negative."""
+    found = _RANGE.fullmatch(str(given))
+    low, high = (float(found[1]), float(found[2] or found[1])) if found else (-1.0, -1.0)
+    if not 0 <= low <= high:
+        raise ValueError(f"{name}={given!r} must be at least 0, or a range such as 0-0.2.")
+    return low, high
+
+
 def drawn(name: str, given: float | str, target: Tensor, generator: torch.Generator, channels: int = 1) -> Tensor:
     """A number, or for each row one from a range such as ``"0-0.2"``: ``[N, channels, 1, ...]``.
 
     ValueError for what is neither, or negative.
     """
-    found = _RANGE.fullmatch(str(given))
-    low, high = (float(found[1]), float(found[2] or found[1])) if found else (-1.0, -1.0)
-    if not 0 <= low <= high:
-        raise ValueError(f"{name}={given!r} must be at least 0, or a range such as 0-0.2.")
+    low, high = limits(name, given)
     shape = (len(target), channels, *(1,) * (target.dim() - 2))
     if low == high:
         return target.new_full(shape, low)
