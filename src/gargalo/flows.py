@@ -65,7 +65,7 @@ class Made(nn.Module):
         h = self.last(h)
         if self.context is not None and context is not None:
             h = h + self.context(context)
-        shift, scale = h.float().chunk(2, dim=1)  # densities hang on them
+        shift, scale = h.to(z.dtype).chunk(2, dim=1)  # not bfloat16: densities hang on them
         return shift, scale
 
 
