@@ -150,7 +150,7 @@ def test_what_is_not_hidden_stays_to_the_last_bit():
 
 
 def test_a_picture_of_about_the_size_of_training_does_not_see_its_other_side():
-    """An inpainter of 8 times as coarse a scale, trained on 72 pixels, which it continues to 80."""
+    """An inpainter trained on 70 pixels, which it continues to 72."""
     trained = model("inpainter", "mask", size=70)
     picture, hidden = RNG.random((72, 72, 3), np.float32), np.zeros((72, 72), bool)
     hidden[:, -6:] = True

@@ -113,7 +113,7 @@ class InvariantELBO(Objective):
         codes = expect_posterior(self, out.posterior, DiagonalGaussian).mean.float()
         codes = (codes - codes.mean(0)) / (codes.var(0, correction=0) + 1e-6).sqrt()
         seen = functional.reversed_gradient(codes, self.weight * (self.step / self.RAMP).clamp(max=1.0))
-        with torch.autocast(codes.device.type, enabled=False):  # what is left to read is fine
+        with torch.autocast(codes.device.type, enabled=False):  # what is left to read is small
             logits = self.critic(seen).view(-1, self.num_classes)
         label = F.cross_entropy(logits, cast(Tensor, batch.condition).flatten(), reduction="none")
         label = label.view(len(codes), -1).sum(1)

@@ -66,7 +66,6 @@ def configured(
     """
     method = method.replace("-", "_")
     suggested = suggestions(method, arguments)
-    defaults = {name: argument.default for name, argument in methods.arguments(method).items()}
     if augment == "auto":
         augment = suggested.get("augment") or default_for(spec.kind, spec.shape, spec.vocabulary)
     augmentations.select(augment)(spec.scaled(torch.zeros(1, *spec.shape)), torch.Generator())
@@ -82,7 +81,7 @@ def configured(
     return {
         "gargalo": __version__,
         "method": method,
-        "arguments": defaults | methods.check(method, arguments),
+        "arguments": methods.defaults(method) | methods.check(method, arguments),
         "spec": spec.to_json(),
         "corruption": corruption,
         "augment": augment,

@@ -69,10 +69,8 @@ class Registry:
 
     def defaults(self, name: str) -> dict[str, Any]:
         """The values of arguments that may be left out."""
-        empty = inspect.Parameter.empty
-        return {
-            key: argument.default for key, argument in self.arguments(name).items() if argument.default is not empty
-        }
+        known = {key: argument.default for key, argument in self.arguments(name).items()}
+        return {key: default for key, default in known.items() if default is not inspect.Parameter.empty}
 
     def summary(self, name: str) -> str:
         """The first line of the docstring."""

@@ -47,7 +47,7 @@ class Neighbors(Objective):
     def forward(self, model: nn.Module, batch: Batch, player: str = "model") -> Loss:
         noisy = batch.input
         if noisy.shape[1] != batch.target.shape[1]:
-            raise ValueError("Neighbors learns from pictures alone; the corruption tells more of them. Leave its told.")
+            raise ValueError("Neighbors learns from pictures alone; the corruption tells more of them. Leave out told.")
         if noisy.shape[-1] % 2 or noisy.shape[-2] % 2:
             raise ValueError(f"Neighbors needs pictures of even sides; these have {tuple(noisy.shape[-2:])}.")
         grid = (len(noisy), noisy.shape[-2] // 2, noisy.shape[-1] // 2)

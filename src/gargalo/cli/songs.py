@@ -13,7 +13,10 @@ from gargalo.cli.console import say
 from gargalo.cli.files import ARRAYS, keep
 
 SongFile = Annotated[Path, typer.Argument(help="A .mid, .rmi or .abc file.")]
-Tune = Annotated[int | None, typer.Option(help="Of music: its number in a book of several.")]
+Tune = Annotated[
+    int | None,
+    typer.Option(help="Of music: its number in a book of several; the first, or of reconstruct -o FOLDER all."),
+]
 Force = Annotated[bool, typer.Option("--force", help="Of music: take what is far off the grid.")]
 Bars = Annotated[int | None, typer.Option(help="Of music: how many bars; one window unless given.")]
 
@@ -28,7 +31,7 @@ def vary(
     tune: Tune = None,
     force: Force = False,
 ) -> None:
-    """A song like this one: its melody or drums changed, all else that is read kept. Writes .mid, .wav, .png, .html."""
+    """A song like this: melody or drums changed, all else that is read kept. Writes .mid, .wav, .png, .svg, .html."""
     import gargalo
 
     model = gargalo.load(run)

@@ -18,6 +18,7 @@ from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 _COLOR = {1: 0, 2: 4, 3: 2, 4: 6}  # a PNG's numbers for gray, gray with alpha, RGB, RGB with alpha
 _PAETH, _LEVEL, _ROWS = 4, 6, 64  # the filter, zlib's effort, rows at once
 _HEAD = b"II\x2a\x00\x08\x00\x00\x00"  # of a little-endian TIFF whose tags follow at once
+RESOURCES = b"Photoshop 3.0\0"  # how captions begin in a JPEG; a TIFF has the rest
 _DESCRIPTIVE = frozenset((270, 271, 272, 274, 305, 306, 315, 316, 33432))
 
 
@@ -101,7 +102,7 @@ def _describe(tags: Any, said: dict[str, Any]) -> None:
                 tags[place] = dict(inner)
     for tag, key, kind in ((34675, "icc", 7), (700, "xmp", 1), (34377, "iptc", 7)):
         if key in said:
-            tags.tagtype[tag], tags[tag] = kind, said[key].removeprefix(b"Photoshop 3.0\0")  # as a JPEG begins it
+            tags.tagtype[tag], tags[tag] = kind, said[key].removeprefix(RESOURCES)
     if "dpi" in said:
         tags[282], tags[283] = (IFDRational(round(float(side) * 100), 100) for side in said["dpi"])
         tags[296] = 2

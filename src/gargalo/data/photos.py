@@ -34,7 +34,6 @@ HOLDS: dict[str, frozenset[str]] = {
     "BMP": frozenset(("dpi",)),
 }
 _CHUNKS = frozenset((b"cHRM", b"gAMA", b"sRGB", b"cICP", b"tEXt", b"zTXt", b"iTXt"))
-_RESOURCES = b"Photoshop 3.0\0"  # how they begin in a JPEG; a TIFF has the rest
 _SEGMENT = 65_500  # bytes that a JPEG holds of each but the profile
 _XMP = b"XML:com.adobe.xmp"
 _STRUCTURE = frozenset(  # of a TIFF's tags those that say where and how its pixels lie, and what is kept apart
@@ -148,9 +147,9 @@ def _resources(image: Image.Image) -> bytes | None:
     tags: Any = getattr(image, "tag_v2", {})
     blocks, record = (found[0] if isinstance(found := tags.get(tag), tuple) else found for tag in (34377, 33723))
     if isinstance(blocks, bytes):
-        return _RESOURCES + blocks
+        return deep.RESOURCES + blocks
     if isinstance(record, bytes):
-        return _RESOURCES + b"8BIM\4\4\0\0" + len(record).to_bytes(4, "big") + record + bytes(len(record) % 2)
+        return deep.RESOURCES + b"8BIM\4\4\0\0" + len(record).to_bytes(4, "big") + record + bytes(len(record) % 2)
     return None
 
 

@@ -88,7 +88,7 @@ def inpaint(
 ) -> np.ndarray:
     """A picture with what ``mask`` marks filled in; all else stays to the last bit. Arguments as `denoise`.
 
-    ``mask`` ``[H, W]`` is true, or more than half of its range, where something is missing.
+    ``mask`` ``[H, W]`` is true, or more than half of its range, where something is missing; of 0 and 1, where it is 1.
     """
     task = _task(model, "inpaint", self_ensemble, tile, progress)
     hidden = _hidden(mask)
