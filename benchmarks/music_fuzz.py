@@ -1,7 +1,8 @@
 """Broken files of music: none may crash or hang. ``python -m benchmarks.music_fuzz [COUNT] [FOLDER]``.
 
 Each file is a real one (of the package's tunes, or of FOLDER) with some bytes changed, cut out, put in or cut off. A
-worker process reads them one after the other, so that a crash is seen and the file that caused it is known.
+worker process reads them one after the other, so that a crash is seen and the file that caused it is known. What can
+still be read is cut into windows of every kind, drawn, and written again.
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ from pathlib import Path
 from benchmarks.results import Row, write
 from gargalo.data.music import files, sources
 from gargalo.errors import DataError
+from gargalo.verbs.music import piano_roll
 
 SLOW = 1.0  # seconds
+CUTTERS = sources.melody_cut, sources.groove_cut, sources.band_cut
 BYTES = (0x00, 0x7F, 0x80, 0x90, 0xF0, 0xF7, 0xFF)
 
 
 def originals(folder: Path | None = None) -> list[bytes]:
-    """The package's tunes as MIDI, or a hundred files of MIDI and a tenth as many of ABC."""
+    """The package's tunes as MIDI and as ABC, or a hundred files of MIDI and a tenth as many of ABC."""
     if folder is not None:
         midi = sorted(f for f in folder.rglob("*") if f.suffix.lower() in files.MIDI_SUFFIXES)
         abc = sorted(folder.rglob("*.abc"))
@@ -35,7 +38,7 @@ def originals(folder: Path | None = None) -> list[bytes]:
     book = Path(files.__file__).parents[2] / "assets" / "tunes.abc"
     with tempfile.TemporaryDirectory() as place:
         out = Path(place, "one.mid")
-        content: list[bytes] = []
+        content = [tune.encode() for tune in book.read_text().split("\n\n") if "X:" in tune][::2]
         for song in files.read_music(book):
             files.write_midi(song, out)
             content.append(out.read_bytes())
@@ -73,17 +76,22 @@ def _mend(made: bytearray) -> None:
 
 def read(content: bytes) -> str:
     """What became of a file: the kind of its refusal, or how it was used."""
+    kind = "mid" if b"MThd" in content else "abc"
     try:
-        songs = files.read_music(content, "fuzz.mid")
+        songs = files.read_music(content, f"fuzz.{kind}")
     except DataError as error:
-        return "refused: " + re.sub(r"[0-9,.]+", "", " ".join(str(error).split()[1:6]))
-    form = sources.form_of()
-    for song, cutter in product(songs, (sources.melody_cut, sources.drum_cut)):
+        return f"{kind} refused: " + re.sub(r"[0-9,.]+", "", " ".join(str(error).split()[1:6]))
+    form = sources.form_of()._replace(chords=True)
+    for song, cutter in product(songs, CUTTERS):
         try:
             cutter(song, form)
         except DataError:
             continue
-    return "read"
+    for song in songs:
+        piano_roll(song)
+        with tempfile.TemporaryDirectory() as place:
+            files.write_midi(song, Path(place, "again.mid"))
+    return f"{kind} read"
 
 
 def _worker(link: Connection) -> None:

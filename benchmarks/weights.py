@@ -1,8 +1,8 @@
 """Trains the weights that ship with the package, and writes what they are made of: ``make weights FLOWERS=folder``.
 
 Only pictures whose licence allows it: 250 of TensorFlow's flower photos, CC BY 2.0, whose file names begin with the
-number of the photo at Flickr. Five runs, each as long as ``--time`` says and the same as the `gargalo train` command in
-the card that is written beside them, which is of all that are there.
+number of the photo at Flickr. Five runs, each the same as the `gargalo train` command in the card that is written
+beside them, which is of all that are there.
 """
 
 from __future__ import annotations
@@ -29,21 +29,24 @@ CREDIT = """Trained on photographs by members of Flickr, published under CC BY 2
 
 class Recipe(NamedTuple):
     method: str
-    channels: int
+    patches: str
     corruption: str
+    minutes: int
 
 
 NOISE = "noise:std=0-0.2157,told=0.5,clip=0.5"  # up to 55 of 255; half of the pictures cut, as every file is
 RECIPES = {
-    "denoiser-gray": Recipe("denoiser", 1, NOISE),
-    "denoiser-color": Recipe("denoiser", 3, NOISE),
-    **{f"upscaler-{factor}": Recipe("upscaler", 3, f"downscale:factor={factor}") for factor in (2, 3, 4)},
+    "denoiser-gray": Recipe("denoiser", "channels=1", NOISE, 23),
+    "denoiser-color": Recipe("denoiser", "channels=3", NOISE, 23),
+    "upscaler-2": Recipe("upscaler", "channels=3,size=96", "downscale:factor=2", 40),
+    "upscaler-3": Recipe("upscaler", "channels=3", "downscale:factor=3", 12),
+    "upscaler-4": Recipe("upscaler", "channels=3", "downscale:factor=4", 12),
 }
 
 
 def command(name: str, recipe: Recipe, seconds: float) -> str:
     return (
-        f"gargalo train {recipe.method} flowers:channels={recipe.channels} --corruption {recipe.corruption} "
+        f"gargalo train {recipe.method} flowers:{recipe.patches} --corruption {recipe.corruption} "
         f"--time {seconds:g}s --seed 0 -o {name}"
     )
 
@@ -74,7 +77,7 @@ def main() -> None:
     parser.add_argument("flowers", type=Path, help="the folder of photographs")
     parser.add_argument("-o", "--out", type=Path, default=Path("src/gargalo/assets/weights"))
     parser.add_argument("--runs", type=Path, default=Path("runs/weights"), help="where the runs are kept")
-    parser.add_argument("--time", type=int, default=3600, help="seconds for each of the five")
+    parser.add_argument("--time", type=int, help="seconds for each, in place of its own")
     parser.add_argument("--only", choices=list(RECIPES), nargs="*", default=list(RECIPES), help="none: the card alone")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
@@ -82,10 +85,10 @@ def main() -> None:
         recipe = RECIPES[name]
         model = gargalo.train(
             recipe.method,
-            f"{given.flowers}:channels={recipe.channels}",
+            f"{given.flowers}:{recipe.patches}",
             given.runs / name,
             corruption=recipe.corruption,
-            time=given.time,
+            time=60 * recipe.minutes if given.time is None else given.time,
             seed=0,
         )
         ship(model, given.out / f"{name}.safetensors")
