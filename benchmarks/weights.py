@@ -38,7 +38,7 @@ NOISE = "noise:std=0-0.2157,told=0.5,clip=0.5"  # up to 55 of 255; half of the p
 RECIPES = {
     "denoiser-gray": Recipe("denoiser", "channels=1", NOISE, 23),
     "denoiser-color": Recipe("denoiser", "channels=3", NOISE, 23),
-    "upscaler-2": Recipe("upscaler", "channels=3,size=96", "downscale:factor=2", 40),
+    "upscaler-2": Recipe("upscaler", "channels=3,size=96", "downscale:factor=2", 30),
     "upscaler-3": Recipe("upscaler", "channels=3", "downscale:factor=3", 12),
     "upscaler-4": Recipe("upscaler", "channels=3", "downscale:factor=4", 12),
 }
