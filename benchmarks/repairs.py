@@ -1,9 +1,9 @@
 """Nets that repair, trained as papers train theirs: ``python -m benchmarks.repairs [PART ...] [--minutes 60]``.
 
-Parts are gray, x2, x3 and x4, learned from BSDS and measured as `benchmarks.restoration` measures; neighbors, a
-denoiser that sees noisy flowers alone beside one that sees clean ones too; and large, what a picture of 24 megapixels
-takes. Weights learned from BSDS are for such tables alone: its pictures may not be used otherwise. Writes
-restoration.json; pictures lie in $GARGALO_DATA.
+Parts are gray, x2, x3 and x4, learned from BSDS and measured as `benchmarks.restoration` measures; blind, one net for
+all noise beside one for a known level; neighbors, a denoiser that sees noisy flowers alone beside one that sees clean
+ones too; and large, what a picture of 24 megapixels takes. Weights learned from BSDS are for such tables alone: its
+pictures may not be used otherwise. Writes restoration.json; pictures lie in $GARGALO_DATA.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 
 import gargalo
-from benchmarks.restoration import DATA, WORK, held_out, measure, others, trained
+from benchmarks.restoration import DATA, WORK, cleaned, held_out, measure, others, trained
 from benchmarks.results import Row, write
 from gargalo.data import read_image
 from gargalo.evaluation import restoration
@@ -35,6 +35,18 @@ def gray(minutes: float) -> None:
     """One net for noise of 0 to 55, told how much there is in half of all steps: measured told, and untold."""
     trained("bsds-gray", "denoiser", f"patches:path={DATA / 'bsds-train'},channels=1", minutes, "auto")
     measure(str(WORK / "bsds-gray"))
+
+
+def blind(minutes: float) -> None:
+    """A net for noise of 0 to 55 that is not told how much there is, beside one that has learned nothing but 25."""
+    data = f"patches:path={DATA / 'bsds-train'},channels=1"
+    found = {}
+    for name, rule in (("bsds-blind", "auto"), ("bsds-known", f"noise:std={SIGMA / 255:.4f}")):
+        model = trained(name, "denoiser", data, minutes, rule)
+        found[name] = cleaned(held_out("set12"), SIGMA, lambda x, m=model: gargalo.denoise(m, x))["psnr"]
+    what = f"Set12, sigma {SIGMA}, {minutes:g} minutes: one net for 0 to 55, not told, against one for {SIGMA} alone"
+    write("restoration", [Row("blind", what, found["bsds-blind"], found["bsds-known"], "dB")])
+    print(what, found, flush=True)
 
 
 def enlarge(minutes: float, scale: int) -> None:
@@ -131,6 +143,7 @@ def spent(command: list[str]) -> tuple[int, float]:
 
 PARTS = {
     "gray": gray,
+    "blind": blind,
     **{f"x{scale}": partial(enlarge, scale=scale) for scale in (2, 3, 4)},
     "neighbors": neighbors,
     "large": large,
