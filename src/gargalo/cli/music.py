@@ -44,12 +44,13 @@ def convert(
     file: Annotated[Path, typer.Argument(help="A .mid, .rmi or .abc file.")],
     out: Out,
     tune: Annotated[int, typer.Option(help="Its number in a book of several.")] = 1,
+    soundfont: Annotated[Path | None, typer.Option(help="For .wav: an .sf2 or .sf3 file of instruments.")] = None,
 ) -> None:
     """A song as sound (.wav), as a picture of its notes (.png, .svg), as a page with both (.html) or as .mid."""
     import gargalo
 
     keep(out, file)
-    say(f"{file}: {gargalo.convert(file, out, tune=tune)}")
+    say(f"{file}: {gargalo.convert(file, out, tune=tune, soundfont=soundfont)}")
 
 
 def _song(song: dict[str, Any]) -> list[str]:

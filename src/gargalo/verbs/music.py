@@ -12,6 +12,7 @@ import numpy as np
 
 from gargalo import plots
 from gargalo.data.cache import replacing
+from gargalo.data.music import soundfont as soundfonts
 from gargalo.data.music.analysis import look_into
 from gargalo.data.music.files import read_music, write_midi
 from gargalo.data.music.grid import bar_starts, to_steps
@@ -40,13 +41,20 @@ def inspect(
     return {"songs": songs, "skipped": [found._asdict() for found in skipped]}
 
 
-def convert(path: str | Path, out: str | Path, *, tune: int = 1) -> Path:
+def convert(path: str | Path, out: str | Path, *, tune: int = 1, soundfont: str | Path | None = None) -> Path:
     """A song as sound (.wav), as a picture of its notes (.png, .svg), as a page with both (.html) or as .mid; returns
     ``out``.
 
-    ``tune`` is its number, from 1, in a book of several. DataError where the file cannot be read.
+    ``tune`` is its number, from 1, in a book of several. Its sound, to .wav, is of the instruments in a ``soundfont``,
+    which FluidSynth plays, or of a small synthesizer's. DataError where a file cannot be read.
     """
-    return write_song(read_song(path, tune=tune), out)
+    song = read_song(path, tune=tune)
+    if soundfont is None:
+        return write_song(song, out)
+    if Path(out).suffix.lower() != ".wav":
+        raise ValueError(f"A SoundFont is for sound; {out} must end with .wav.")
+    write_wav(soundfonts.render(song, Path(soundfont)), Path(out))
+    return Path(out)
 
 
 def read_song(path: str | Path, *, tune: int = 1) -> Song:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gargalo.data.cache import replacing
-from gargalo.data.music.song import LENGTH, PITCH, START, VELOCITY, Song
+from gargalo.data.music.song import LENGTH, PITCH, START, VELOCITY, Song, Track
 from gargalo.data.music.vocabulary import DRUMS, drum_class
 from gargalo.errors import DataError
 
@@ -40,21 +40,9 @@ _FAMILIES = (
 
 def render(song: Song) -> npt.NDArray[np.int16]:
     """Samples int16 ``[N]``, `RATE` a second, one channel. DataError for songs that are too long."""
-    length = float(song.seconds(np.array([song.end]))[0])
-    if length > MAX_SECONDS:
-        raise DataError(
-            f"{song.name} lasts {length / 60:,.0f} minutes; up to {MAX_SECONDS // 60} can be made to sound."
-        )
-    mixed = np.zeros(int((length + TAIL) * RATE) + 1, np.float32)
-    total = 0.0
+    mixed = np.zeros(int((seconds_of(song) + TAIL) * RATE) + 1, np.float32)
     for track in song.tracks:
-        starts = song.seconds(track.notes[:, START])
-        ends = song.seconds(track.notes[:, START] + track.notes[:, LENGTH])
-        total += float((ends - starts).sum())
-        if total > MAX_SOUNDING:
-            raise DataError(
-                f"{song.name} has more than {MAX_SOUNDING:,} seconds of notes, too many to be made to sound."
-            )
+        starts, ends = times(song, track)
         kinds = drum_class(track.notes[:, PITCH]) if track.drums else track.notes[:, PITCH]
         rows = zip(starts, ends - starts, kinds.tolist(), track.notes[:, VELOCITY].tolist(), strict=True)
         for start, seconds, kind, velocity in rows:
@@ -62,8 +50,30 @@ def render(song: Song) -> npt.NDArray[np.int16]:
             place = max(int(start * RATE), 0)
             part = mixed[place : place + len(sound)]
             part += sound[: len(part)] * np.float32((velocity / 127) ** 1.5)
+    return leveled(mixed)
+
+
+def seconds_of(song: Song) -> float:
+    """How long it lasts. DataError where that, or the time that its notes sound together, is too long."""
+    length = float(song.seconds(np.array([song.end]))[0])
+    if length > MAX_SECONDS:
+        raise DataError(
+            f"{song.name} lasts {length / 60:,.0f} minutes; up to {MAX_SECONDS // 60} can be made to sound."
+        )
+    if sum(float(np.subtract(*times(song, track)[::-1]).sum()) for track in song.tracks) > MAX_SOUNDING:
+        raise DataError(f"{song.name} has more than {MAX_SOUNDING:,} seconds of notes, too many to be made to sound.")
+    return length
+
+
+def leveled(mixed: Sound) -> npt.NDArray[np.int16]:
+    """As loud as 16 bits take, but for `PEAK`."""
     loudest = float(np.abs(mixed).max()) or 1.0
     return np.rint(mixed * (PEAK * 32767 / loudest)).astype(np.int16)
+
+
+def times(song: Song, track: Track) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """When its notes start and end, in seconds."""
+    return song.seconds(track.notes[:, START]), song.seconds(track.notes[:, START] + track.notes[:, LENGTH])
 
 
 def write_wav(samples: npt.NDArray[np.int16], file: Path) -> None:
