@@ -8,7 +8,7 @@ import torch
 
 from gargalo.checkpoint import TrainedModel
 from gargalo.data.music.grooves import WIDTH, in_bytes, tap_pieces, with_feel
-from gargalo.data.music.pieces import drum_pieces, with_groove
+from gargalo.data.music.pieces import drum_pieces, with_windows
 from gargalo.data.music.song import Song
 from gargalo.data.music.vocabulary import TIMING_STEP, TIMING_ZERO
 from gargalo.errors import DataError
@@ -52,7 +52,7 @@ def tap2drum(model: TrainedModel, song: Song, *, unit: int | None = None) -> Son
     found = in_bytes(out)
     if not found[..., :WIDTH].any():
         raise DataError(f"{song.name}: nothing is struck in what the model makes of these taps. Give more of them.")
-    return with_groove(pieces, found)
+    return with_windows(pieces, found)
 
 
 def played(model: TrainedModel, bits: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

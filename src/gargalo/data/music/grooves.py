@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from gargalo.data.music import windows
 from gargalo.data.music.grid import to_steps, to_ticks
+from gargalo.data.music.parts import merged, parted
 from gargalo.data.music.pieces import Pieces, cut_columns, joined
 from gargalo.data.music.song import PITCH, START, VELOCITY, Song, sorted_notes
 from gargalo.data.music.vocabulary import DRUM_PITCHES, DRUMS, TIMING_STEP, TIMING_ZERO, drum_class, played
@@ -23,12 +24,14 @@ def tap_pieces(song: Song, length: int, unit: int = 16) -> Pieces:
     The taps are the drum track, of a song without one the track with the most notes. DataError where there are no
     notes.
     """
-    number = _tapped(song)
-    notes = song.tracks[number].notes.copy()
+    whole = merged(song)
+    number = _tapped(whole)
+    notes = whole.tracks[number].notes.copy()
     notes[:, PITCH] = DRUM_PITCHES[0]
-    taps = replace(song.tracks[number], drums=True, notes=notes)
-    part, lines = windows.song_drums(replace(song, tracks=(taps,)), unit)
-    return cut_columns(song, number, played(part)[:, [0, 2 * WIDTH]], lines, length, unit)
+    taps = replace(whole.tracks[number], drums=True, notes=notes)
+    part, lines = windows.song_drums(replace(whole, tracks=(taps,)), unit)
+    pieces = cut_columns(whole, number, played(part)[:, [0, 2 * WIDTH]], lines, length, unit)
+    return replace(pieces, tracks=song.tracks)
 
 
 def _tapped(song: Song) -> int:
@@ -59,7 +62,7 @@ def with_feel(pieces: Pieces, found: npt.NDArray[np.uint8]) -> Song:
     notes[:, VELOCITY] = velocity[where].clip(1, 127)
     tracks = list(pieces.song.tracks)
     tracks[pieces.track] = replace(track, notes=sorted_notes(np.concatenate([notes, track.notes[kinds < 0]])))
-    return replace(pieces.song, tracks=tuple(tracks))
+    return parted(replace(pieces.song, tracks=tuple(tracks)), pieces.tracks)
 
 
 def in_bytes(values: npt.NDArray[np.number]) -> npt.NDArray[np.uint8]:

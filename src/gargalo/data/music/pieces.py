@@ -15,6 +15,7 @@ import numpy.typing as npt
 from gargalo.data.music import bands, windows
 from gargalo.data.music.grid import WARN_ABOVE, check_grid, lateness, moved, quantized, steps_a_bar, to_steps, to_ticks
 from gargalo.data.music.harmony import chord_pitches, window_chords
+from gargalo.data.music.parts import merged, parted
 from gargalo.data.music.song import (
     LENGTH,
     MICROSECONDS,
@@ -56,7 +57,7 @@ class Pieces:
     """Windows ``[N, L]`` of a melody, ``[N, L, 9]`` of drums, ``[N, L, 27]`` of a groove or ``[N, L, 238]`` of a band,
     and all that is needed to put the song together."""
 
-    song: Song  # with its lateness taken away
+    song: Song  # with each part as one track, and its lateness taken away
     track: int
     late: int
     unit: int
@@ -65,6 +66,7 @@ class Pieces:
     windows: npt.NDArray[np.uint8]
     chords: npt.NDArray[np.uint8] | None = None  # [N, places], of a melody, where they were asked for
     low: bool = False  # the track is a bass, whose lowest notes count
+    tracks: tuple[Track, ...] = ()  # of the file, where the song has each part as one
 
 
 def pieces_of(song: Song, shape: tuple[int, ...], unit: int = 16, force: bool = False, chords: bool = False) -> Pieces:
@@ -89,14 +91,17 @@ def with_windows(pieces: Pieces, found: npt.NDArray[np.uint8]) -> Song:
     """The song with what windows like ``pieces.windows`` say in the place of its own melody or drum part, or of all its
     parts."""
     if found.ndim == 2:
-        return with_melody(pieces, found)
-    if found.shape[2] == BAND_BITS:
-        return with_band(pieces, found)
-    return with_drums(pieces, found) if found.shape[2] == len(DRUMS) else with_groove(pieces, found)
+        made = with_melody(pieces, found)
+    elif found.shape[2] == BAND_BITS:
+        made = with_band(pieces, found)
+    else:
+        made = with_drums(pieces, found) if found.shape[2] == len(DRUMS) else with_groove(pieces, found)
+    return parted(made, pieces.tracks)
 
 
 def melody_pieces(song: Song, length: int, unit: int = 16, force: bool = False) -> Pieces:
     """The melody in windows of ``length`` steps. DataError where it is off the grid or beyond a piano's keys."""
+    tracks, song = song.tracks, merged(song)
     number = windows.melody_track(song)
     late = lateness(song, song.tracks[number], unit)
     song = moved(song, late)
@@ -105,25 +110,28 @@ def melody_pieces(song: Song, length: int, unit: int = 16, force: bool = False) 
     starts = following(lines, len(tokens), length)
     behind = _silence(np.zeros((1, length), np.uint8))
     found = windows.cut(np.append(tokens, behind), starts, length)
-    return Pieces(song, number, late, unit, starts, len(tokens), found)
+    return Pieces(song, number, late, unit, starts, len(tokens), found, tracks=tracks)
 
 
 def drum_pieces(song: Song, length: int, unit: int = 16, width: int = len(DRUMS)) -> Pieces:
     """The drum part in windows of ``length`` steps, ``width`` columns of `played`. DataError where there is none."""
-    part, lines = windows.song_drums(song, unit)
-    return cut_columns(song, windows.drum_track(song), played(part)[:, :width], lines, length, unit)
+    whole = merged(song)
+    part, lines = windows.song_drums(whole, unit)
+    pieces = cut_columns(whole, windows.drum_track(whole), played(part)[:, :width], lines, length, unit)
+    return replace(pieces, tracks=song.tracks)
 
 
 def band_pieces(song: Song, length: int, unit: int = 16, force: bool = False) -> Pieces:
     """All parts in windows of ``length`` steps. DataError where it is off the grid, or has one part alone."""
-    who = bands.players(song)
-    lead = next(number for number in who if number is not None)
+    tracks, song = song.tracks, merged(song)
+    lead = next(number for number in bands.players(song) if number is not None)
     late = lateness(song, song.tracks[lead], unit)
     song = moved(song, late)
     check_grid(song, song.tracks[lead], unit, force)
     band, lines = bands.song_band(song, unit)
     starts = following(lines, len(band.melody), length)
-    return Pieces(song, lead, late, unit, starts, len(band.melody), bands.cut(band, starts, length))
+    found = bands.cut(band, starts, length)
+    return Pieces(song, lead, late, unit, starts, len(band.melody), found, tracks=tracks)
 
 
 def with_band(pieces: Pieces, found: npt.NDArray[np.uint8]) -> Song:
@@ -134,7 +142,7 @@ def with_band(pieces: Pieces, found: npt.NDArray[np.uint8]) -> Song:
     band, song = bands.band_of(found), pieces.song
     for number, part in zip(bands.players(song), (band.melody, band.bass, band.drums), strict=True):
         if number is not None:
-            own = replace(pieces, song=song, track=number, late=0, low=part is band.bass)
+            own = replace(pieces, song=song, track=number, late=0, low=part is band.bass, tracks=())
             song = with_windows(own, part)
     return moved(song, -pieces.late)
 
@@ -243,7 +251,7 @@ def continued(pieces: Pieces, more: npt.NDArray[np.uint8]) -> Song:
         if more.shape[1:] != (3 * len(DRUMS),):  # which say for themselves how loud they are
             extra[:, VELOCITY] = _velocities_at(own, extra[:, START])
         song = _with_notes(replace(pieces, song=song, track=number, late=0), np.concatenate([own, extra]))
-    return moved(song, -pieces.late)
+    return parted(moved(song, -pieces.late), pieces.tracks)
 
 
 def dressed(pieces: Pieces, number: int, length: int, new: Song) -> Song:

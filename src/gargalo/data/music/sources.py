@@ -25,6 +25,7 @@ from gargalo.data.music.bands import cut as cut_band
 from gargalo.data.music.files import SUFFIXES, read_music
 from gargalo.data.music.grid import WARN_ABOVE, check_grid, lateness, moved, steps_a_bar
 from gargalo.data.music.harmony import chord_name, chord_places, window_chords
+from gargalo.data.music.parts import merged
 from gargalo.data.music.pieces import pieces_of
 from gargalo.data.music.song import Song
 from gargalo.data.music.vocabulary import BAND_BITS, CHORDS, DRUMS, FIRST, TIMING_STEP, TIMING_ZERO, VOCABULARY, played
@@ -35,7 +36,7 @@ from gargalo.spec import DataSpec
 
 Metres = Literal["fitting", "all"]
 NAMES = "melodies", "tunes", "drums", "grooves", "bands"  # of the sources here
-VERSION = 3  # of the rules by which files become windows: a new number makes what is kept stale
+VERSION = 4  # of the rules by which files become windows: a new number makes what is kept stale
 MAX_LENGTH = 1024  # steps of a window
 
 
@@ -160,7 +161,7 @@ def drum_cut(song: Song, form: Form) -> Cut:
 
 def groove_cut(song: Song, form: Form) -> Cut:
     """As `drum_cut`, with velocities and timings."""
-    part, lines = windows.song_drums(song, form.unit)
+    part, lines = windows.song_drums(merged(song), form.unit)
     starts = _starts(song, lines, len(part.bits), form)
     found = played(part)[starts[:, None] + np.arange(form.length)]
     kept = np.flatnonzero(found[..., : len(DRUMS)].any((1, 2)))
@@ -169,6 +170,7 @@ def groove_cut(song: Song, form: Form) -> Cut:
 
 def band_cut(song: Song, form: Form) -> Cut:
     """DataError where a song has no window of this form, or one part alone."""
+    song = merged(song)
     lead = next(number for number in players(song) if number is not None)
     song = moved(song, lateness(song, song.tracks[lead], form.unit))
     error = check_grid(song, song.tracks[lead], form.unit, form.force)
@@ -182,6 +184,7 @@ def band_cut(song: Song, form: Form) -> Cut:
 
 def melody_cut(song: Song, form: Form) -> Cut:
     """DataError where a tune has no window of this form, saying why."""
+    song = merged(song)
     number = windows.melody_track(song)
     song = moved(song, lateness(song, song.tracks[number], form.unit))
     error = check_grid(song, song.tracks[number], form.unit, form.force)
