@@ -200,6 +200,23 @@ def test_ways_begin_and_end_with_the_reconstructions(model):
         gargalo.interpolate_songs(model, [a])
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_ways_between_metres_leave_nothing_out_and_say_nothing_twice(model, monkeypatch, order):
+    monkeypatch.setattr(songs, "embed", lambda _, windows, labels: windows.astype(np.float32))
+    monkeypatch.setattr(songs, "played", lambda _, codes, chords: codes.astype(np.uint8))
+    rng, both = np.random.default_rng(0), []
+    for beats in (4, 3):
+        notes = np.array([[480 * n, 480, int(rng.integers(60, 80)), 90] for n in range(8 * beats)])
+        both.append(Song("a", 480, (Track("tune", 0, False, notes),), metres=(Metre(0, beats, 4),)))
+    ends = [both[place] for place in order]
+    way = gargalo.interpolate_songs(model, ends, steps=2, bars=6)
+    for song, end in zip(ends, way, strict=True):
+        count = 6 * ends[0].metres[0].beats
+        assert end.tracks[0].notes[:, :3].tolist() == song.tracks[0].notes[:count, :3].tolist()
+    with pytest.raises(ValueError, match=r"bars=9: a has [68] such bars"):
+        gargalo.interpolate_songs(model, ends, steps=2, bars=9)
+
+
 def test_variations_range_from_the_reconstruction_to_new_music(model):
     song = gargalo.read_song(TUNES, tune=2)
     back = gargalo.reconstruct_song(model, song)
@@ -425,6 +442,12 @@ def test_a_session_with_songs(run, tmp_path, gargalo_command):
         (("reconstruct", "RUN", "TUNES", "TUNES", "-o", "x.mid"), "one song"),
         (("continue", "RUN", "TUNES", "-o", "x.mp3"), "must end with"),
         (("vary", "RUN", "TUNES", "--tune", 21, "-o", "x.mid"), "between 1 and 20"),
+        (("reconstruct", "RUN", "TUNES", "--tune", 21, "-o", "out"), "between 1 and 20"),
+        (("continue", "RUN", "TUNES", "--temperature", "nan", "-o", "x.mid"), "temperature=nan"),
+        (("continue", "RUN", "TUNES", "--temperature", -1, "-o", "x.mid"), "temperature=-1.0"),
+        (("sample", "RUN", "--bars", 4, "--seed", -1, "-o", "x.mid"), "seed=-1 must lie"),
+        (("interpolate", "RUN", "TUNES", "TUNES", "--bars", 64, "-o", "x.mid"), "bars=64: "),
+        (("humanize", "TUNES", "--unit", -16, "-o", "x.mid"), "unit=-16 must lie"),
     ],
 )
 def test_mistakes_with_songs_are_one_message(run, tmp_path, gargalo_command, arguments, says):
@@ -434,6 +457,33 @@ def test_mistakes_with_songs_are_one_message(run, tmp_path, gargalo_command, arg
     assert (status, said.count("\n")) == (2, 1), said
     assert says in said
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_holds_the_input_keeps_it(run, tmp_path, gargalo_command):
+    kept = gargalo.convert(TUNES, tmp_path / "step-2.mid", tune=1).read_bytes()
+    given = [tmp_path / "step-2.mid", tmp_path / "step-2.mid", "--steps", 3, "-o", tmp_path]
+    status, said = gargalo_command("interpolate", run, *given)
+    assert (status, "never overwritten" in said) == (2, True)
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("step-2.mid", kept)]
+    status, said = gargalo_command("vary", run, tmp_path / "step-2.mid", "-o", tmp_path / "new" / "v.mid")
+    assert status == 0, said
+
+
+def test_more_tracks_than_channels_are_said(tmp_path):
+    tracks = tuple(Track(str(n), n, False, np.array([[0, 480, 60, 90]])) for n in range(16))
+    with pytest.warns(UserWarning, match="16 tracks share 15 channels"):
+        gargalo.write_song(Song("many", 480, tracks), tmp_path / "many.mid")
+
+
+def test_data_that_were_taken_by_force_are_opened_by_force(tmp_path):
+    rng = np.random.default_rng(0)
+    notes = sorted_notes([[480 * n + int(rng.integers(0, 120)), 100, 60, 90] for n in range(32)])
+    gargalo.write_song(Song("free", 480, (Track("", 0, False, notes),)), tmp_path / "free.mid")
+    spec = DataSpec("sequence", (32,), likelihood="categorical", vocabulary=90)
+    with pytest.raises(DataError, match="--force, or force=true in the data"):
+        open_like(str(tmp_path), spec, "melodies:path=.")
+    with pytest.warns(UserWarning, match="off the grid"):
+        assert len(open_like(str(tmp_path), spec, "melodies:path=.,force=true"))
 
 
 def test_files_are_cut_in_the_steps_that_a_model_has_learned(model, tmp_path):

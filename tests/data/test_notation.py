@@ -34,6 +34,24 @@ def test_bars_are_where_they_are_written(body, lines):
     assert grid.bar_starts(tune).tolist() == lines
 
 
+def test_tempo_key_and_units_change_where_they_are_written():
+    text = 'X:1\nM:4/4\nQ:"Slow, then fast" 3/8=100\nK:F\nC8|[Q:1/4=112.5]C8|[K:D][M:2/4]C4|C4|\n'
+    tune = notation.read_book(text.encode(), "t")[0]
+    bar = 4 * notation.DIVISION
+    assert [(t.tick, round(t.quarters_a_minute, 1)) for t in tune.tempos] == [(0, 150.0), (bar, 112.5)]
+    assert tune.keys == (Key(0, -1, False), Key(2 * bar, 2, False))
+    assert tune.tracks[0].notes[:, 1].tolist() == [bar, bar, bar // 2, bar // 2]  # of 1/8, also in 2/4
+
+
+def test_a_books_header_is_for_all_of_its_tunes():
+    text = "%abc\nL:1/4\nM:3/4\nR:waltz\n\nL:1/2\n\nX:1\nK:C\nCDE|\n\nX:2\nL:1/8\nM:4/4\nK:C\nCD|\n"
+    first, second = notation.read_book(text.encode(), "t")
+    assert first.metres == (Metre(0, 3, 4),)
+    assert set(first.tracks[0].notes[:, 1]) == {notation.DIVISION}
+    assert second.metres == (Metre(0, 4, 4),)
+    assert set(second.tracks[0].notes[:, 1]) == {notation.DIVISION // 2}
+
+
 def test_endings_without_end_are_bounded():
     text = "X:1\nM:4/4\nL:1/8\nK:C\n|:" + "C" * 4000 + "|1D:|" + "[2E:|" * 4000
     with pytest.raises(DataError, match="with its repeats"):
@@ -53,6 +71,12 @@ def test_endings_without_end_are_bounded():
         ("K:C\n|:C|1D:|2E:|3F:|", [60, 62, 60, 64, 60, 65]),
         ("K:C\nC|D||E|F:|", [60, 62, 64, 65, 64, 65]),  # back to the double bar
         ("K:C\n|:C|D||E:|", [60, 62, 64, 60, 62, 64]),  # unless the repeat says where it begins
+        ("K:C\n|:C|[1,3D:|[2,4E:|", [60, 62, 60, 64, 60, 62, 60, 64]),
+        ("K:C\n|:C|1-2D:|3E|]F", [60, 62, 60, 62, 60, 64, 65]),
+        ("K:C\nC&E|D", [60, 62]),  # what sounds beside the voice in a bar
+        ("K:Hp\nfcg", [78, 73, 79]),
+        ("K:D exp ^g\nFg", [65, 80]),
+        ("K:D ^g_b middle=d\nFgbd", [66, 80, 82, 74]),
         ("K:C\nC-C D", [60, 62]),
         ("K:C\n^F4-|F2F2|[^CE]-|[CE]C|", [66, 65, 61, 64, 60]),  # a tie takes an accidental over the bar line, once
         ("K:C\n[V:1]C[V:2][K:D]F\nV:1\nF", [60, 65]),  # the key of a voice that is not read

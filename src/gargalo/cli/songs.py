@@ -142,6 +142,7 @@ def write_one(song: Any, out: Path, *inputs: Path) -> None:
     import gargalo
 
     keep(out, *inputs)
+    out.parent.mkdir(parents=True, exist_ok=True)
     say(f"{sum(len(track.notes) for track in song.tracks):,} notes: {gargalo.write_song(song, out)}")
 
 
@@ -152,9 +153,12 @@ def write_all(songs: list[Any], out: Path, name: str, *inputs: Path) -> None:
     if out.suffix:
         write_one(songs[0], out, *inputs)
         return
+    targets = [out / f"{name}-{number:0{len(str(len(songs)))}}.mid" for number in range(1, len(songs) + 1)]
+    for target in targets:
+        keep(target, *inputs)
     out.mkdir(parents=True, exist_ok=True)
-    for number, song in enumerate(songs, 1):
-        gargalo.write_song(song, out / f"{name}-{number:0{len(str(len(songs)))}}.mid")
+    for song, target in zip(songs, targets, strict=True):
+        gargalo.write_song(song, target)
     say(f"{len(songs)} songs: {out}")
 
 
@@ -168,10 +172,12 @@ def _several(paths: list[Path], tune: int | None, out: Path, use: Callable[[Any]
 
     skipped: list[tuple[str, str]] = []
     done: set[Path] = set()
+    most = 0
     with ExitStack() as stack:
         for path in paths:
             for item in music_items(str(path), stack):
                 for number, (name, song) in enumerate(songs_of(item, skipped), 1):
+                    most = max(most, number)
                     if tune not in (None, number):
                         continue
                     target = (out / Path(item.name).with_suffix("")).with_name(_stem(item.name, name) + ".mid")
@@ -185,6 +191,8 @@ def _several(paths: list[Path], tune: int | None, out: Path, use: Callable[[Any]
                         continue
                     target.parent.mkdir(parents=True, exist_ok=True)
                     done.add(gargalo.write_song(made, target))
+    if tune is not None and most and not done and not skipped:
+        raise ValueError(f"tune={tune} must lie between 1 and {most}, the tunes of the largest book.")
     for name, reason in skipped:
         say(f"Skipped {name}: {reason}")
     say(f"{len(done)} songs: {out}")

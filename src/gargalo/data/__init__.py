@@ -131,7 +131,8 @@ def open_like(text: str, spec: DataSpec, trained_on: str = "") -> Source:
         pictures = fit_image(read_image(place), spec.shape, spec.fit)[None]
         return replace(arrays.picture_source(text, pictures), names=(place.name,))
     if spec.kind == "sequence" and music.files_of_music(text):
-        return music.like(text, spec, music_form(trained_on, spec).unit)
+        form = music_form(trained_on, spec)
+        return music.like(text, spec, form.unit, form.force)
     folders = place.is_dir() or place.suffix.lower() == ".zip"
     if spec.kind == "image" and place.exists() and folders and spec.shape[1] == spec.shape[2]:
         channels, size, _ = spec.shape

@@ -10,8 +10,9 @@ from gargalo.checkpoint import TrainedModel
 from gargalo.data.music.grooves import WIDTH, in_bytes, tap_pieces, with_feel
 from gargalo.data.music.pieces import drum_pieces, with_windows
 from gargalo.data.music.song import Song
+from gargalo.data.music.sources import MAX_UNIT
 from gargalo.data.music.vocabulary import TIMING_STEP, TIMING_ZERO
-from gargalo.errors import DataError
+from gargalo.errors import DataError, check_range
 from gargalo.evaluation.music import is_groove
 from gargalo.likelihoods import Strokes
 from gargalo.registry import corruption
@@ -29,7 +30,7 @@ def humanize(model: TrainedModel, song: Song, *, unit: int | None = None) -> Son
     ValueError for a model that was not trained with ``straighten``, DataError for a song without drums.
     """
     _check(model, "humanize", "straighten")
-    pieces = drum_pieces(song, model.spec.shape[0], unit or form_of(model).unit)
+    pieces = drum_pieces(song, model.spec.shape[0], _unit(model, unit))
     return with_feel(pieces, in_bytes(played(model, pieces.windows)))
 
 
@@ -41,7 +42,7 @@ def tap2drum(model: TrainedModel, song: Song, *, unit: int | None = None) -> Son
     struck in what comes out.
     """
     _check(model, "tap2drum", "taps")
-    pieces = tap_pieces(song, model.spec.shape[0], unit or form_of(model).unit)
+    pieces = tap_pieces(song, model.spec.shape[0], _unit(model, unit))
     struck, timing = np.split(pieces.windows.astype(np.float32), 2, axis=2)
     x = np.concatenate([struck, (timing - TIMING_ZERO) / TIMING_STEP * struck], 2)[..., : model.spec.input_shape[1]]
 
@@ -64,6 +65,10 @@ def played(model: TrainedModel, bits: npt.NDArray[np.uint8]) -> npt.NDArray[np.f
         return likelihood.played(a)
 
     return as_array(model.spec.unscaled(in_batches(feel, torch.from_numpy(bits.astype(np.float32)))))
+
+
+def _unit(model: TrainedModel, given: int | None) -> int:
+    return form_of(model).unit if given is None else check_range("unit", given, 1, MAX_UNIT)
 
 
 def _check(model: TrainedModel, verb: str, rule: str) -> None:

@@ -247,7 +247,7 @@ def traverse_song(
     widths = {pieces.bar_at(apart, number)[1] for number in range(len(apart.windows))}
     if name == "syncopation" and not (apart.unit == 16 and widths <= {8, 16, 32}):
         raise ValueError("syncopation is known of 2/4, 4/4 and 4/2 in 16ths alone: elsewhere other steps are strong.")
-    found, codes = sliders(model, scale_of(song.tracks[apart.track].notes)), embed(model, apart.windows)
+    found, codes = sliders(model, scale_of(apart.song.tracks[apart.track].notes)), embed(model, apart.windows)
     amounts = [float(span)] if steps == 1 else np.linspace(-span, span, steps).round(9).tolist()
     plays = np.any(apart.windows >= FIRST, axis=1)[:, None]  # silence stays silent
     return [

@@ -40,6 +40,7 @@ TRIES = 8  # draws of a next window, of which the one most in the key is taken
 CHORDS = "C G Am F"  # where a model wants some and nobody gave any
 MIDDLE = 256  # draws from the prior whose mean is the middle of all codes
 TEMPOS = 10.0, 1000.0  # quarters a minute
+HOTTEST, MAX_SEED = 100.0, 2**63 - 1
 
 
 def form_of(model: TrainedModel) -> Form:
@@ -108,8 +109,9 @@ def sample_songs(
     check_range("n", n, 1, MAX_SONGS)
     whole = form.bars * form.steps
     length = whole if bars is None else form.steps * check_range("bars", bars, 1, MAX_BARS)
-    if temperature < 0 or not TEMPOS[0] <= tempo <= TEMPOS[1]:
-        raise ValueError(f"temperature={temperature} must be at least 0 and tempo={tempo} from 10 to 1000.")
+    _check_draws(temperature, seed)
+    if not TEMPOS[0] <= tempo <= TEMPOS[1]:
+        raise ValueError(f"tempo={tempo} must lie between {TEMPOS[0]:g} and {TEMPOS[1]:g}.")
     if key is not None and chords is not None:
         raise ValueError(f"key={key!r}: the chords say it already. Leave it out.")
     told = _told(model, chords, whole * np.arange(-(-length // whole)), form.steps)
@@ -149,30 +151,28 @@ def interpolate_songs(
     """The way from one song to another through the latent space, ``steps`` songs, ends included; of four songs, the
     corners, a grid of ``steps`` rows from the first two to the last two.
 
-    Of each song ``bars`` are taken, from the first window with notes on; unless given, this one alone. The ends are
-    what `gargalo.reconstruct_song` makes of them, but for a model that is told chords. Tempo, metre, instrument and,
-    for such a model, chords are those of the first song.
-    ``together``: one song, all of these one after another.
+    Of each song ``bars`` are taken, as the first song has them, from the first window with notes on; unless given, this
+    one alone. The ends are what `gargalo.reconstruct_song` makes of them where their bars are as long, but for a model
+    that is told chords. Tempo, metre, instrument and, for such a model, chords are those of the first song.
+    ``together``: one song, all of these one after another. ValueError where a song has fewer bars.
     """
     check_range("steps", steps, 2, MAX_SONGS)
     if len(songs) not in (2, 4):
         raise ValueError(f"Got {len(songs)} songs; two make a line, four a grid.")
     parts = [taken(model, song, force) for song in songs]
     firsts = [_first(part) for part in parts]
-    advance = pieces.advance(parts[0], firsts[0])
-    wanted = 1 if bars is None else check_range("bars", bars, 1, MAX_BARS) * pieces.bar_at(parts[0], firsts[0])[1]
-    count = min(len(part.windows) - first for part, first in zip(parts, firsts, strict=True))
-    count = min(count, -(-wanted // advance))
-    chords = [
-        None if part.chords is None else part.chords[first : first + count]
+    advance, width = pieces.advance(parts[0], firsts[0]), pieces.bar_at(parts[0], firsts[0])[1]
+    wanted = 1 if bars is None else check_range("bars", bars, 1, MAX_BARS) * width
+    for part, first in zip(parts, firsts, strict=True):
+        if bars is not None and (there := part.length - int(part.starts[first])) < wanted:
+            raise ValueError(f"bars={bars}: {part.song.name} has {there // width} such bars from its first note on.")
+    cuts = [
+        pieces.beginning_at(part, part.starts[first] + np.arange(0, wanted, advance))
         for part, first in zip(parts, firsts, strict=True)
     ]
-    ends = [
-        torch.from_numpy(embed(model, part.windows[first : first + count], labels=told))
-        for part, first, told in zip(parts, firsts, chords, strict=True)
-    ]
+    ends = [torch.from_numpy(embed(model, found, labels=told)) for found, told in cuts]
     codes = line(ends[0], ends[1], steps) if len(songs) == 2 else grid(ends, steps)  # [S, W, D]
-    told = None if chords[0] is None else np.tile(chords[0], (len(codes), 1))
+    told = None if cuts[0][1] is None else np.tile(cuts[0][1], (len(codes), 1))
     found = played(model, codes.flatten(0, 1).numpy(), told)[:, :advance]
     found = found.reshape(len(codes), -1, *found.shape[2:])
     return like_first(parts[0], firsts[0], found if bars is None else found[:, :wanted], together)
@@ -201,6 +201,7 @@ def vary_song(model: TrainedModel, song: Song, *, similarity: float = 0.8, seed:
     """
     if not 0 <= similarity <= 1:
         raise ValueError(f"similarity={similarity} must lie between 0 and 1.")
+    _check_draws(1.0, seed)
     apart = taken(model, song, force)
     known = apart.windows if apart.chords is None else np.concatenate([apart.windows, apart.chords], 1)
     _, first, place = np.unique(known, axis=0, return_index=True, return_inverse=True)
@@ -234,6 +235,7 @@ def continue_song(
     ``chords`` as for `sample_songs`; unless given, those of the last window go on.
     """
     check_range("bars", bars, 1, MAX_BARS)
+    _check_draws(temperature, seed)
     apart = taken(model, song, force)
     last = len(apart.windows) - 1
     advance, (_, width) = pieces.advance(apart, last), pieces.bar_at(apart, last)
@@ -276,6 +278,12 @@ def next_windows(
     share[~np.any(found >= FIRST, axis=1)] = 0  # silence is in every key
     best = share.reshape(n, TRIES).argmax(1) + TRIES * np.arange(n)
     return drawn[best], found[best]
+
+
+def _check_draws(temperature: float, seed: int) -> None:
+    if not 0 <= temperature <= HOTTEST:
+        raise ValueError(f"temperature={temperature} must lie between 0 and {HOTTEST:g}; 1 is as learned.")
+    check_range("seed", seed, 0, MAX_SEED)
 
 
 def _told(model: TrainedModel, chords: str | None, starts: npt.NDArray[np.int64], bar: int) -> Chords:

@@ -51,7 +51,7 @@ def facts(song: Song, form: Form) -> dict[str, Any]:
     return {
         "title": song.name,
         "seconds": round(float(song.seconds(np.array([song.end]))[0]), 3),
-        "bars": _bars(song),
+        "bars": _bars(song, form.unit),
         "metres": list(dict.fromkeys(map(str, song.metres))),
         "tempos": [round(tempo.quarters_a_minute, 2) for tempo in song.tempos],
         "key": key_of(np.concatenate(pitched)) if pitched else None,
@@ -140,15 +140,16 @@ def _track(song: Song, track: Track, unit: int) -> dict[str, Any]:
     }
 
 
-def _bars(song: Song) -> int | None:
+def _bars(song: Song, unit: int) -> int | None:
     try:
-        return len(bar_starts(song))
+        return len(bar_starts(song, unit))
     except DataError:
         return None  # the reason stands beside the windows
 
 
 def _usable(song: Song, form: Form, cutter: Callable[[Song, Form], Cut]) -> dict[str, Any]:
     try:
-        return {"usable": len(cutter(song, form).windows), "reason": None}
+        usable = len(cutter(song, form).windows)
+        return {"usable": usable, "reason": None if usable else "nothing begins in it that a model could learn."}
     except DataError as error:
         return {"usable": 0, "reason": str(error).removeprefix(f"{song.name}: ")}

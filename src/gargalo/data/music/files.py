@@ -5,6 +5,7 @@ What a stranger's file promises is checked before a library sees it, and what co
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from gargalo.errors import DataError
 
 MIDI_SUFFIXES = frozenset((".mid", ".midi", ".rmi"))
 SUFFIXES = MIDI_SUFFIXES | {".abc"}
+CHANNELS = 15  # of pitches
 MAX_BYTES = 1 << 24  # of a file; an hour of dense music has one MiB
 MAX_NOTES, MAX_TRACKS = 500_000, 1_000
 MAX_QUARTERS = 100_000  # fourteen hours at 120 a minute
@@ -46,6 +48,12 @@ def write_midi(song: Song, file: Path) -> None:
     score.tempos.extend([symusic.Tempo(t.tick, mspq=t.microseconds) for t in song.tempos])
     score.time_signatures.extend([symusic.TimeSignature(m.tick, m.beats, m.unit) for m in song.metres])
     score.key_signatures.extend([symusic.KeySignature(k.tick, k.sharps, int(k.minor)) for k in song.keys])
+    if (pitched := sum(not track.drums for track in song.tracks)) > CHANNELS:
+        warnings.warn(
+            f"{song.name}: {pitched} tracks share {CHANNELS} channels of MIDI; other programs may play one with the "
+            "instrument of another.",
+            stacklevel=2,
+        )
     for track in song.tracks:
         part: Any = symusic.Track(track.name, track.program, track.drums)
         rows = track.notes.copy()

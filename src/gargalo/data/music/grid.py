@@ -61,8 +61,8 @@ def check_grid(song: Song, track: Track, unit: int = 16, force: bool = False) ->
     if error > REFUSE_ABOVE and not force:
         raise DataError(
             f"{song.name}: its notes are {error:.2f} steps of 1/{unit} off the grid on average; .25 is chance. It was "
-            "played freely, or in shorter notes. Set its tempo in a sequencer, take it by force, or train on windows "
-            "of unit=24 or 48."
+            "played freely, or in shorter notes. Set its tempo in a sequencer, train on windows of unit=24 or 48, "
+            "or take it all the same: --force, or force=true in the data."
         )
     return error
 

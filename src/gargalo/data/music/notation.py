@@ -8,14 +8,15 @@ order of parts are left out.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 from gargalo.data.music.harmony import chord_number
+from gargalo.data.music.repeats import Event, unfolded
 from gargalo.data.music.song import Key, Metre, Song, Tempo, Track, sorted_notes
 from gargalo.errors import DataError
 
@@ -38,20 +39,12 @@ _TOKEN = re.compile(
     |\((?P<tuplet>[2-9])(?::(?P<time>[0-9]*))?(?::(?P<many>[0-9]*))?
     |(?P<chord>\[[^\]:|"]{1,80}\])(?P<chord_length>[0-9/]*)
     |(?P<note>[\^_=]{0,2}[A-Ga-g][,']*|[zxZ])(?P<length>[0-9/]*)
-    |(?P<tie>-)|(?P<broken>>+|<+)""",
+    |(?P<tie>-)|(?P<broken>>+|<+)|(?P<overlay>&)""",
     re.VERBOSE,
 )  # every repetition that may fail in the end has a bound, or a line of nothing but `{` would take hours
+_ACCIDENTALS = re.compile(r"(?:^|\s)((?:[\^_=]{1,2}[A-Ga-g])+)(?=\s|$)")  # of a key; `middle=d` has none
+_DEFAULTS = re.compile(r"[LMQ]:.*")  # of a book's own header, for all of its tunes
 _PITCH = re.compile(r"([\^_=]{0,2})([A-Ga-g])([,']*)([0-9/]*)")
-
-
-class _Event(NamedTuple):
-    """Sounds or a rest for ``length`` ticks, or a bar line, an ending or a change where it is 0."""
-
-    kind: str  # note, bar, ending, symbol, metre
-    length: int = 0
-    pitches: tuple[int, ...] = ()
-    text: str = ""
-    tied: bool = False
 
 
 def read_book(content: bytes, name: str) -> list[Song]:
@@ -66,7 +59,8 @@ def read_book(content: bytes, name: str) -> list[Song]:
         raise DataError(f"{name} is not in ABC notation: no tune begins with X:.")
     if len(starts) > MAX_TUNES:
         raise DataError(f"{name} has {len(starts):,} tunes, more than {MAX_TUNES:,}. Split the book.")
-    tunes = [text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
+    head = "".join(f"{line}\n" for line in _DEFAULTS.findall(text[: starts[0]].partition("\n\n")[0]))
+    tunes = [head + text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
     songs = [song for number, tune in enumerate(tunes, 1) if (song := _Reader(f"{name}, tune {number}").read(tune))]
     if not songs:
         raise DataError(f"{name} has no notes.")
@@ -84,11 +78,11 @@ class _Reader:
         self.last: dict[str, int] = {}  # those of the last note or chord
         self.tied: dict[str, int] = {}  # those that a tie takes to the next, a bar line between or not
         self.altered: dict[str, int] = {}  # by the key signature
-        self.events: list[_Event] = []
+        self.events: list[Event] = []
         self.broken = Fraction(1)  # what the next note's length is multiplied by
         self.tuplet: tuple[int, Fraction] = (0, Fraction(1))
         self.voice: str | None = None  # the one that is read; others are skipped
-        self.skipping = False
+        self.skipping = self.overlaid = False  # what sounds beside the first voice, in a voice or a bar of it
 
     def read(self, tune: str) -> Song | None:
         if len(tune) > MAX_TEXT:
@@ -101,7 +95,8 @@ class _Reader:
             field = _FIELD.match(line)
             if field and not (body and field[1] in _NOTES):  # `d:|` is music
                 self._field(field[1], field[2].strip(), body)
-                body = body or field[1] == "K"
+                if field[1] == "K" and not body:
+                    body, self.default = True, self.default or _default_length(self.metre)
             elif body:
                 self._music(line)
         return self._song()
@@ -119,8 +114,10 @@ class _Reader:
             self._set_metre(value)
         elif key == "L":
             self.default = _fraction(value) or self.default
-        elif key == "Q" and self.tempo is None:
-            self.tempo = _tempo(value)
+        elif key == "Q" and body:
+            self.events.append(Event("tempo", text=value))
+        elif key == "Q":
+            self.tempo = _tempo(value) or self.tempo
         elif key == "K":
             self._set_key(value)
 
@@ -130,18 +127,22 @@ class _Reader:
             beats, unit = sum(int(part or 0) for part in match[1].split("+")), int(match[2])
             if 1 <= beats <= 64 and unit in (1, 2, 4, 8, 16, 32, 64):
                 self.metre = Metre(0, beats, unit)
-                self.events.append(_Event("metre", text=f"{beats}/{unit}"))
+                self.events.append(Event("metre", text=f"{beats}/{unit}"))
 
     def _set_key(self, value: str) -> None:
+        value = {"Hp": "D =g", "HP": "C"}.get(value, value)  # bagpipes, with and without their sharps
         match = re.match(r"([A-G])([#b]?)\s*([A-Za-z]*)", value)
         if match is None:
-            return  # none, HP, or a clef alone: no accidentals, or those of before
+            return  # none, or a clef alone: no accidentals, or those of before
         mode = match[3].lower()
         shift = _MODES.get(mode[:3], _MODES["m"] if mode == "m" else 0)
         self.sharps = max(-7, min(7, _FIFTHS[match[1]] + {"#": 7, "b": -7, "": 0}[match[2]] + shift))
         self.minor = shift == _MODES["min"]
         order = "FCGDAEB" if self.sharps > 0 else "BEADGCF"
-        self.altered = dict.fromkeys(order[: abs(self.sharps)], 1 if self.sharps > 0 else -1)
+        self.altered = dict.fromkeys(order[: abs(self.sharps)], 1 if self.sharps > 0 else -1) if mode != "exp" else {}
+        for found in _ACCIDENTALS.findall(value):
+            self.altered |= {letter.upper(): _alteration(sign) for sign, letter, *_ in _PITCH.findall(found)}
+        self.events.append(Event("key", text=f"{self.sharps} {self.minor:d}"))
 
     def _music(self, line: str) -> None:
         for match in _TOKEN.finditer(line):
@@ -154,8 +155,10 @@ class _Reader:
                 continue
             elif found["bar"] is not None or found["lone"] is not None:
                 self._bar(found["bar"] or "", found["ending"] or found["lone"])
+            elif self.overlaid or found["overlay"] is not None:
+                self.overlaid = True
             elif found["symbol"]:
-                self.events.append(_Event("symbol", text=found["symbol"]))
+                self.events.append(Event("symbol", text=found["symbol"]))
             elif found["tuplet"] is not None:
                 self._tuplet(int(found["tuplet"]), found["time"], found["many"])
             elif found["broken"] is not None:
@@ -166,11 +169,11 @@ class _Reader:
                 self._note(found["note"] or found["chord"], found["length"] or found["chord_length"] or "")
 
     def _bar(self, sign: str, ending: str | None) -> None:
-        self.bar = {}
+        self.bar, self.overlaid = {}, False
         if sign:
-            self.events.append(_Event("bar", text=sign))
+            self.events.append(Event("bar", text=sign))
         if ending:
-            self.events.append(_Event("ending", text=ending))
+            self.events.append(Event("ending", text=ending))
 
     def _tuplet(self, count: int, time: str | None, many: str | None) -> None:
         compound = self.metre.beats % 3 == 0 and self.metre.unit >= 8
@@ -188,7 +191,7 @@ class _Reader:
         self.tied = self.last
         self._change_last(lambda event: event._replace(tied=True))
 
-    def _change_last(self, change: Callable[[_Event], _Event]) -> None:
+    def _change_last(self, change: Callable[[Event], Event]) -> None:
         for place in range(len(self.events) - 1, max(len(self.events) - 6, -1), -1):
             if self.events[place].kind == "note":
                 self.events[place] = change(self.events[place])
@@ -202,19 +205,19 @@ class _Reader:
             return
         if text[0] == "[" and (inner := _PITCH.search(text)) and inner[4] and not length:
             length = inner[4]
-        unit = self.default or _default_length(self.metre)
+        unit = self.default
         if text[0] == "Z":  # whole bars
             unit = Fraction(self.metre.beats, self.metre.unit)
         left, ratio = self.tuplet
         self.tuplet = (left - 1, ratio) if left > 1 else (0, Fraction(1))
-        self.events.append(_Event("note", _ticks(length, unit, ratio * self.broken), pitches))
+        self.events.append(Event("note", _ticks(length, unit, ratio * self.broken), pitches))
         self.broken, self.tied = Fraction(1), {}
 
     def _pitch(self, match: re.Match[str]) -> int:
         sign, letter, octaves = match[1], match[2], match[3]
         place = letter + octaves
         if sign:
-            self.bar[place] = max(-2, min(2, sign.count("^") - sign.count("_")))
+            self.bar[place] = _alteration(sign)
         alteration = self.bar.get(place, self.tied.get(place, self.altered.get(letter.upper(), 0)))
         self.last[place] = alteration
         octave = 12 * (letter.islower() + octaves.count("'") - octaves.count(","))
@@ -222,7 +225,7 @@ class _Reader:
 
     def _song(self) -> Song | None:
         """Repeats played, a first bar that is not full put at the end of one that is."""
-        played = list(islice(_unfolded(self.events), MAX_EVENTS + 1))
+        played = list(islice(unfolded(self.events), MAX_EVENTS + 1))
         if not any(event.pitches for event in played):
             return None
         if len(played) > MAX_EVENTS:
@@ -230,12 +233,14 @@ class _Reader:
         return _performed(played, self)
 
 
-def _performed(events: list[_Event], reader: _Reader) -> Song:
+def _performed(events: list[Event], reader: _Reader) -> Song:
     now = _pickup(events)
     metre, width = Metre(0, 4, 4), 4 * DIVISION
     origin = last = 0  # where the metre began, and the last bar line
     notes: list[list[int]] = []
     metres: dict[int, Metre] = {}
+    keys: dict[int, Key] = {}
+    tempos = {0: Tempo(0, _microseconds(reader.tempo or (Fraction(1, 4), 120.0)))}
     chords: list[tuple[int, str]] = []
     tied: dict[int, list[int]] = {}
     for event in events:
@@ -245,6 +250,13 @@ def _performed(events: list[_Event], reader: _Reader) -> Song:
                 origin = now if notes else 0
                 metres[origin] = metre = Metre(origin, beats, unit)
                 width = 4 * DIVISION * beats // unit
+        elif event.kind == "key":
+            tick = now if notes else 0
+            sharps, minor = map(int, event.text.split())
+            keys[tick] = Key(tick, sharps, bool(minor))
+        elif event.kind == "tempo" and (counted := _tempo(event.text)):
+            tick = now if notes else 0
+            tempos[tick] = Tempo(tick, _microseconds(counted))
         elif event.kind == "bar" and now > last:
             # A beat too many or too few where parts meet: a whole bar that is off the lines begins them anew.
             if now - last == width and (last - origin) % width:
@@ -265,18 +277,23 @@ def _performed(events: list[_Event], reader: _Reader) -> Song:
             if event.tied:
                 tied[pitch] = note
         now += event.length
-    pulse, rate = reader.tempo or (Fraction(1, 4), 120.0)
-    microseconds = round(60e6 / (rate * float(4 * pulse)))
     name = f"{reader.title or Path(reader.name).name}"
     track = Track(name, 0, False, sorted_notes([note for note in notes if note[1] > 0]))
     return Song(
-        name, DIVISION, (track,), (Tempo(0, max(1, min(microseconds, 0xFFFFFF))),),
-        tuple(metres[tick] for tick in sorted(metres)) or (Metre(0, 4, 4),),
-        (Key(0, reader.sharps, reader.minor),), tuple(chords),
+        name, DIVISION, (track,), _changes(tempos),
+        tuple(metres[tick] for tick in sorted(metres)) or (Metre(0, 4, 4),), _changes(keys), tuple(chords),
     )  # fmt: skip
 
 
-def _pickup(events: list[_Event]) -> int:
+def _changes(found: dict[int, Any]) -> tuple[Any, ...]:
+    """What is new, by tick: a repeat says again what holds already."""
+    rows = [found[tick] for tick in sorted(found)]
+    return tuple(
+        row for before, row in zip([None, *rows], rows, strict=False) if before is None or row[1:] != before[1:]
+    )
+
+
+def _pickup(events: list[Event]) -> int:
     """The ticks missing in a first bar that is not full, so that the second begins on a bar line."""
     width, length = 4 * DIVISION, 0
     for event in events:
@@ -289,32 +306,9 @@ def _pickup(events: list[_Event]) -> int:
     return 0
 
 
-def _unfolded(events: list[_Event]) -> Iterator[_Event]:
-    """Repeats played, with their endings.
-
-    A repeat goes back to the last ``|:``, or without one to the last double bar, or to where a repeat has ended. What
-    closes a second ending closes the whole, unless a third follows.
-    """
-    section: list[_Event] = []  # since the place to which a repeat goes back, or the last end of an ending
-    head: list[_Event] = []  # what goes before every ending
-    ending, another, explicit = 0, False, False  # in which one, whether one has ended, and whether ``|:`` began it all
-    for event in events:
-        if event.kind == "ending":
-            if event.text[0] == "1":
-                head = list(section)
-            elif another:
-                yield from head
-            ending = int(event.text[0])
-        another = another and event.kind != "note" and event.kind != "ending"
-        section.append(event)
-        sign = event.text if event.kind == "bar" else ""
-        closes, opens = sign[:1] == ":", sign[-1:] == ":"
-        if closes or opens or (sign in ("||", "|]", "[|") and (ending or not explicit)):
-            yield from section
-            if closes and ending < 2:
-                yield from head if ending else section
-            section, another, explicit, ending = [], closes and ending > 1, opens, 0
-    yield from section
+def _alteration(sign: str) -> int:
+    """Semitones up."""
+    return max(-2, min(2, sign.count("^") - sign.count("_")))
 
 
 def _default_length(metre: Metre) -> Fraction:
@@ -338,7 +332,13 @@ def _fraction(text: str) -> Fraction:
 
 def _tempo(text: str) -> tuple[Fraction, float] | None:
     """``1/4=120``, ``120``: the note that is counted, and how many a minute."""
-    text = re.sub(r'"[^"]*"', "", text)
+    text = re.sub(r'"[^"]*"', "", text).strip()
     pulse = _fraction(text) or Fraction(1, 4)
-    match = re.search(r"(?:=|^)\s*([0-9]{1,4})\s*$", text.strip())
-    return (pulse, float(match[1])) if match and int(match[1]) else None
+    match = re.search(r"(?:=|^)\s*([0-9]{1,4}(?:\.[0-9]{1,6})?)$", text)
+    return (pulse, float(match[1])) if match and float(match[1]) else None
+
+
+def _microseconds(tempo: tuple[Fraction, float]) -> int:
+    """Of a quarter."""
+    pulse, rate = tempo
+    return max(1, min(round(60e6 / (rate * float(4 * pulse))), 0xFFFFFF))

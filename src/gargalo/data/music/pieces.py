@@ -288,13 +288,19 @@ def advance(pieces: Pieces, number: int) -> int:
 def ending(pieces: Pieces) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]:
     """The window ``[1, ...]`` after which the next would begin where the song ends, of a short song all of it; and its
     chords."""
+    return beginning_at(pieces, np.array([max(0, pieces.length - advance(pieces, len(pieces.starts) - 1))]))
+
+
+def beginning_at(
+    pieces: Pieces, starts: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]:
+    """Windows ``[N, ...]`` of the song that begin at steps before its end, and their chords; then comes silence."""
     length = pieces.windows.shape[1]
-    start = np.array([max(0, pieces.length - advance(pieces, len(pieces.starts) - 1))])
     whole = np.concatenate([joined(pieces, pieces.windows), _silence(pieces.windows)])
     if whole.ndim > 1:
-        return whole[start[:, None] + np.arange(length)], None
-    chords = None if pieces.chords is None else window_chords(pieces.song, start, length, pieces.unit)
-    return windows.cut(whole, start, length), chords
+        return whole[starts[:, None] + np.arange(length)], None
+    chords = None if pieces.chords is None else window_chords(pieces.song, starts, length, pieces.unit)
+    return windows.cut(whole, starts, length), chords
 
 
 def _silence(found: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

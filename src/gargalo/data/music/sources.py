@@ -37,7 +37,7 @@ from gargalo.spec import DataSpec
 Metres = Literal["fitting", "all"]
 NAMES = "melodies", "tunes", "drums", "grooves", "bands"  # of the sources here
 VERSION = 4  # of the rules by which files become windows: a new number makes what is kept stale
-MAX_LENGTH = 1024  # steps of a window
+MAX_LENGTH, MAX_UNIT = 1024, 128  # steps of a window, and of a whole note
 
 
 class Form(NamedTuple):
@@ -143,20 +143,21 @@ def bands(
     return _source("bands", path, form, spec, band_cut)
 
 
-def like(path: str, spec: DataSpec, unit: int = 16) -> Source:
+def like(path: str, spec: DataSpec, unit: int = 16, force: bool = False) -> Source:
     """Windows as long as those that a model was trained on, of the same parts. DataError where it takes no music."""
+    given: dict[str, Any] = {"path": path, "bars": 1, "steps": spec.shape[0], "unit": unit}
     if spec.vocabulary == VOCABULARY and len(spec.shape) == 1:
-        return melodies(path=path, bars=1, steps=spec.shape[0], unit=unit, chords=spec.places > 0)
-    for width, opened in ((len(DRUMS), drums), (3 * len(DRUMS), grooves), (BAND_BITS, bands)):
-        if spec.shape[1:] == (width,):
-            return opened(path=path, bars=1, steps=spec.shape[0], unit=unit)
+        return melodies(**given, force=force, chords=spec.places > 0)
+    if spec.shape[1:] == (BAND_BITS,):
+        return bands(**given, force=force)
+    if spec.shape[1:] in ((len(DRUMS),), (3 * len(DRUMS),)):
+        return (drums if spec.shape[1] == len(DRUMS) else grooves)(**given)
     raise DataError(f"{path} is music; this model was trained on sequences of shape {spec.shape}.")
 
 
 def drum_cut(song: Song, form: Form) -> Cut:
     """DataError where a song has no window of this form, saying why."""
-    cut = groove_cut(song, form)
-    return cut._replace(windows=cut.windows[..., : len(DRUMS)])
+    return (cut := groove_cut(song, form))._replace(windows=cut.windows[..., : len(DRUMS)])
 
 
 def groove_cut(song: Song, form: Form) -> Cut:
@@ -247,7 +248,7 @@ def form_of(bars: int = 2, steps: int = 16, unit: int = 16, metres: Metres = "al
     check_range("bars", bars, 1, 256)
     check_range("steps", steps, 1, MAX_LENGTH)
     check_range("bars times steps", bars * steps, 2, MAX_LENGTH)
-    check_range("unit", unit, 1, 128)
+    check_range("unit", unit, 1, MAX_UNIT)
     if metres == "all":  # then only the product matters, and what is kept serves all that have the same
         bars, steps = 1, bars * steps
     return Form(bars, steps, unit, metres, force)
@@ -299,8 +300,7 @@ def held_out(lists: list[Item]) -> set[str]:
 
 def files_of_music(path: str) -> int:
     """How many there are at ``path``, those in .zip files counted; 0 for a file of something else."""
-    place = Path(path).expanduser()
-    if not place.is_dir() and place.suffix.lower() not in SUFFIXES | {".zip"}:
+    if not (place := Path(path).expanduser()).is_dir() and place.suffix.lower() not in SUFFIXES | {".zip"}:
         return 0
     with ExitStack() as stack:
         return len(_items(place, SUFFIXES, stack))

@@ -35,7 +35,7 @@ def drum_track(song: Song) -> int:
     """The number of the drum track with the most notes. DataError where there is none."""
     drums = [number for number, track in enumerate(song.tracks) if len(track.notes) and track.drums]
     if not drums:
-        raise DataError(f"{song.name}: it has no drums (channel 10). Use the data source melodies.")
+        raise DataError(f"{song.name}: it has no drums (channel 10). Models of melodies take it, and tap2drum.")
     return max(drums, key=lambda number: len(song.tracks[number].notes))
 
 
@@ -55,7 +55,7 @@ def melody_track(song: Song) -> int:
     """
     pitched = [number for number, track in enumerate(song.tracks) if len(track.notes) and not track.drums]
     if not pitched:
-        raise DataError(f"{song.name}: it has drums only, no pitches. Use the data source drums.")
+        raise DataError(f"{song.name}: it has drums only, no pitches. Models of the data source drums take it.")
     return max(pitched, key=lambda number: _likeness(song.tracks[number]))
 
 
