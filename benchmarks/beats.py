@@ -130,6 +130,8 @@ def measure(groove: Path, runs: Path) -> None:
         for key, figure in (("greedy", "steps"), ("sampled", "steps"), ("greedy", "notes"), ("greedy", "windows")):
             what = f"drums, {split}, {key}: {'hit F1' if figure == 'notes' else figure} against the nearest copy"
             rows.append(Row(f"{split}-{key}-{figure}", what, found[key][figure], found["copied"][figure], "share"))
+        what = f"drums, {split}: steps right, against silence"
+        rows.append(Row(f"{split}-silence", what, found["greedy"]["steps"], found["still"]["steps"], "share"))
     found = timing(groove)
     what = f"humanize, {found['songs']} test songs: distance to the drummer against straight"
     rows.append(Row("humanize", what, found["timing"], found["straight timing"], "ms"))

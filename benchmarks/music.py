@@ -28,6 +28,8 @@ from gargalo.data.music.analysis import scale_of
 from gargalo.data.music.attributes import ATTRIBUTES
 from gargalo.data.music.sources import songs_in_windows
 from gargalo.data.music.vocabulary import CHORDS, FIRST, LOWEST, QUALITIES, melody_notes
+from gargalo.data.source import some
+from gargalo.evaluation.music import nearest, score
 from gargalo.training import seeded
 from gargalo.verbs import following
 from gargalo.verbs.sliders import sliders
@@ -76,13 +78,13 @@ class Bench:
         """Trained, or kept from this or an earlier call."""
         return self.trained(preset, self.data, preset=preset)
 
-    def trained(self, name: str, data: str, **options: Any) -> gargalo.TrainedModel:
+    def trained(self, name: str, data: str, method: str = "music", **options: Any) -> gargalo.TrainedModel:
         run, done = FOLDER / name, self.__dict__.setdefault("done", set())
         if not self.kept and name not in done:
             shutil.rmtree(run, ignore_errors=True)
         if not (run / "checkpoints").is_dir():
             budget = {"time": 60 * self.minutes} if self.epochs is None else {"epochs": self.epochs}
-            gargalo.train("music", data, run, **options, **budget)
+            gargalo.train(method, data, run, **options, **budget)
         done.add(name)
         return gargalo.load(run)
 
@@ -114,11 +116,33 @@ def pop909(bench: Bench) -> list[Row]:
     """Popular songs, of which nothing was seen in training."""
     data = f"melodies:path={bench.folder / 'pop909_first60'},metres=fitting"
     found = gargalo.evaluate(bench.run("reconstruct"), data, split="all", samples=1)["music"]
+    source = open_source(data)
+    given = source.gather(some(source.indices("all"), SAMPLES)).target
+    copied = score(nearest(given, torch.from_numpy(bench.windows("train"))), given)
     what = "POP909 melodies, trained on Nottingham and folk tunes"
     return [
         Row("pop909/steps", f"{what}: steps right, against always holding",
             found["greedy"]["steps"], found["still"]["steps"], "share"),
-        Row("pop909/notes", f"{what}: notes right", found["greedy"]["notes"], None, "F1"),
+        Row("pop909/steps copied", f"{what}: the same, against the nearest window of these tunes",
+            found["greedy"]["steps"], copied["steps"], "share"),
+        Row("pop909/notes", f"{what}: notes right, against the nearest window of these tunes",
+            found["greedy"]["notes"], copied["notes"], "F1"),
+    ]  # fmt: skip
+
+
+def classic(bench: Bench) -> list[Row]:
+    """The recurrent model with its published recipe, beside the presets of the other in the same time."""
+    found = gargalo.evaluate(bench.trained("classic", bench.data, "music_classic"), samples=1)["music"]
+    theirs = gargalo.evaluate(bench.run("reconstruct"), samples=1)["music"]
+    what = f"2 bars of melody, {bench.minutes:g} minutes: preset reconstruct, against music_classic"
+    return [
+        Row("classic/steps", f"{what}: steps right", theirs["greedy"]["steps"], found["greedy"]["steps"], "share"),
+        Row("classic/drawn", f"{what}: steps right, drawn at temperature 1",
+            theirs["sampled"]["steps"], found["sampled"]["steps"], "share"),
+        Row("classic/notes", f"{what}: notes right", theirs["greedy"]["notes"], found["greedy"]["notes"], "F1"),
+        Row("classic/windows", f"{what}: windows without a fault",
+            theirs["greedy"]["windows"], found["greedy"]["windows"], "share"),
+        Row("classic/bits", f"{what}: KL to N(0, I)", theirs["kl_bits"], found["kl_bits"], "bits"),
     ]  # fmt: skip
 
 
@@ -320,6 +344,7 @@ PARTS: dict[str, Callable[[Bench], list[Row]]] = {
     "reconstruct": preset("reconstruct"),
     "generate": preset("generate"),
     "pop909": pop909,
+    "classic": classic,
     "long": long,
     "samples": samples,
     "chords": chords,
