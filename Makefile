@@ -74,7 +74,7 @@ bench-restoration: .venv/installed  # nine hours: eight trainings of one, four o
 	$(BIN)/python -m benchmarks.repairs
 	$(BIN)/python docs/generate.py
 
-bench-music: .venv/installed  # an hour and a half: on MUSIC, a folder of nottingham, folk_abc, pop909_first60 and groove
+bench-music: .venv/installed  # four hours: on MUSIC, a folder of nottingham, folk_abc, pop909_first60 and groove
 	$(BIN)/python -m benchmarks.music_fuzz
 	$(BIN)/python -m benchmarks.music --folder $(MUSIC)
 	$(BIN)/python -m benchmarks.beats $(MUSIC)/groove
