@@ -27,11 +27,11 @@ from gargalo.data.corruptions.ranges import limits
 from gargalo.errors import DataError, OutOfDomainWarning
 from gargalo.networks.restorer import Decoder, Encoder
 from gargalo.registry import corruption
+from gargalo.verbs._layouts import TOPS, enlarged, floats, laid_out, raw, size_text, split
 from gargalo.verbs._tiling import Restorer, padded, pieces, reach, turned
 from gargalo.verbs.score import warn_if_unlike
 
 TILE = 512  # pixels of a piece's sides, without its margin
-TOPS = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
 LOOKED_AT = 8  # squares down and across, before a warning
 SEEN, CROPS = 256, 4  # sides of the squares that noise is measured in, and how many down and across
 NEEDS = {
@@ -97,7 +97,7 @@ def inpaint(
 
 def noise_level(image: Any) -> float:
     """The standard deviation of a picture's noise, in 255ths of the range: see `gargalo.functional.noise_std`."""
-    pixels, _ = _laid_out(np.asarray(image))
+    pixels, _ = laid_out(np.asarray(image))
     return float(_noise_levels(pixels).mean())
 
 
@@ -181,27 +181,12 @@ def _each(image: Any, restore: Callable[[np.ndarray], np.ndarray]) -> np.ndarray
         if not len(array):
             raise ValueError("There are no pictures.")
         return np.stack([_each(picture, restore) for picture in array])
-    pixels, back = _laid_out(array)
+    pixels, back = laid_out(array)
     return back(restore(pixels))
 
 
-def _laid_out(array: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
-    """``[H, W, C]``, and the way back to how it lay. ValueError for what is no picture."""
-    if array.dtype == np.bool_ or array.dtype.kind not in "uf" or (array.dtype.kind == "u" and array.dtype not in TOPS):
-        raise ValueError(f"A picture is of uint8, uint16, or floats in [0, 1], not {array.dtype}.")
-    if array.dtype.kind == "f" and not bool(((array >= -1) & (array <= 2)).all()):
-        raise ValueError("Floats of a picture lie about [0, 1]; give uint8 for 0 to 255.")
-    if array.ndim == 2 and array.size:
-        return array[..., None], lambda out: out[..., 0]
-    if array.ndim == 3 and array.size and array.shape[2] <= 4:
-        return array, lambda out: out
-    if array.ndim == 3 and array.size and array.shape[0] <= 4:
-        return array.transpose(1, 2, 0), lambda out: out.transpose(2, 0, 1)
-    raise ValueError(f"A picture is [H, W], [H, W, C] or [C, H, W] with up to 4 channels, not {array.shape}.")
-
-
 def _denoised(task: _Task, pixels: np.ndarray, sigma: float | None) -> np.ndarray:
-    channels = _split(pixels)[0].shape[2]
+    channels = split(pixels)[0].shape[2]
     if channels < task.channels:
         text = "learned from color pictures, and not noise that is the same in all channels. Take a gray one"
         warnings.warn(f"{_name(task.model)} {text}, such as denoiser-gray.", OutOfDomainWarning, stacklevel=4)
@@ -232,19 +217,19 @@ def _told(task: _Task, levels: np.ndarray) -> np.ndarray:
 
 def _noise_levels(pixels: np.ndarray) -> np.ndarray:
     """Of each channel, ``[C]``, in 255ths of the range."""
-    colors, _ = _split(pixels)
+    colors, _ = split(pixels)
     height, width = colors.shape[:2]
     if max(height, width) > CROPS * SEEN:
         rows, columns = (np.linspace(0, max(0, side - SEEN), CROPS).astype(int) for side in (height, width))
         crops = [colors[y : y + SEEN, x : x + SEEN] for y in rows for x in columns]
         colors = np.concatenate(crops)  # their sides hold whole squares, so that no edge is made
-    return 255 * functional.noise_std(_values(colors))[0].numpy()
+    return 255 * functional.noise_std(floats(colors))[0].numpy()
 
 
 def _inpainted(task: _Task, pixels: np.ndarray, hidden: np.ndarray) -> np.ndarray:
     if hidden.shape != pixels.shape[:2]:
-        raise DataError(f"The mask is {_sides(hidden)}, the picture {_sides(pixels)}; they must be of one size.")
-    colors, _ = _split(pixels)
+        raise DataError(f"The mask is {size_text(hidden)}, the picture {size_text(pixels)}; they must be of one size.")
+    colors, _ = split(pixels)
     seen = pixels.copy()
     seen[hidden, : colors.shape[2]] = 0
     out = _restored(task, seen, hidden[..., None].astype(np.float32) if task.extra else None, hidden)
@@ -258,32 +243,10 @@ def _hidden(mask: Any) -> np.ndarray:
         return array
     if array.dtype == np.bool_:
         raise ValueError(f"A mask is [H, W], not {array.shape}.")
-    pixels, _ = _laid_out(array)
-    colors, _ = _split(pixels)
+    pixels, _ = laid_out(array)
+    colors, _ = split(pixels)
     top = 1.0 if colors.max() == 1 else TOPS.get(array.dtype, 1.0)  # 0 and 1 are meant as no and yes
     return colors.mean(2) > top / 2
-
-
-def _sides(array: np.ndarray) -> str:
-    return f"{array.shape[1]}x{array.shape[0]}"
-
-
-def _split(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Colors, 1 or 3 channels, and alpha, 1 or none."""
-    colors = 1 if pixels.shape[2] < 3 else 3
-    return pixels[..., :colors], pixels[..., colors:]
-
-
-def _values(pixels: np.ndarray) -> Tensor:
-    """``[H, W, C]`` as floats ``[1, C, H, W]`` in [0, 1]."""
-    top = TOPS.get(pixels.dtype, 1.0)
-    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1), np.float32) / np.float32(top))[None]
-
-
-def _raw(values: Tensor, dtype: np.dtype[Any]) -> np.ndarray:
-    """``[C, H, W]`` back to ``[H, W, C]`` of a type, cut to its range."""
-    array = values.clamp(0, 1).permute(1, 2, 0).numpy()
-    return np.rint(array * np.float32(TOPS[dtype])).astype(dtype) if dtype in TOPS else array.astype(dtype)
 
 
 @torch.no_grad()
@@ -292,12 +255,12 @@ def _restored(
 ) -> np.ndarray:
     """``[H, W, C]`` piece by piece; pieces with nothing ``wanted`` stay as they are. ``extra`` ``[H, W, E]`` is what
     the model is told beside the picture, or beside each channel, where it sees them one by one."""
-    colors, alpha = _split(pixels)
+    colors, alpha = split(pixels)
     height, width, count = colors.shape
     if task.fixed and task.fixed != (height, width):
         raise DataError(
             f"{_name(task.model)} takes pictures of {task.fixed[1]}x{task.fixed[0]} alone; this one is "
-            f"{_sides(pixels)}. A denoiser, upscaler or inpainter takes any size."
+            f"{size_text(pixels)}. A denoiser, upscaler or inpainter takes any size."
         )
     _warn_if_unlike(task, colors, extra)
     scale = task.scale
@@ -308,10 +271,10 @@ def _restored(
             x = _seen(task, colors[piece.read], None if extra is None else extra[piece.read])
             restored = task.quick(x) if pixels.dtype == np.uint8 else task.restore(x)
             restored = _answer(task, restored, colors[piece.read])
-            out[*piece.write, :count] = _raw(restored[0][:, *piece.keep], pixels.dtype)
+            out[*piece.write, :count] = raw(restored[0][:, *piece.keep], pixels.dtype)
         if alpha.shape[2]:
             part = alpha[piece.read]
-            out[*piece.write, count:] = (part if scale == 1 else _enlarged(part, scale))[piece.keep]
+            out[*piece.write, count:] = (part if scale == 1 else enlarged(part, scale))[piece.keep]
         if task.progress is not None:
             task.progress(number / len(todo))
     return out
@@ -319,13 +282,13 @@ def _restored(
 
 def _seen(task: _Task, colors: np.ndarray, extra: np.ndarray | None) -> Tensor:
     """What the encoder is given of a piece, ``[N, *input]``."""
-    x = _values(colors)
+    x = floats(colors)
     if x.shape[1] < task.channels:
         x = x.expand(-1, 3, -1, -1)
     elif x.shape[1] > task.channels:
         x = x.transpose(0, 1) if task.scale == 1 else _brightness(x)
     if extra is not None:
-        told = _values(extra)
+        told = floats(extra)
         each = told.transpose(0, 1) if told.shape[1] == len(x) > 1 else told.expand(len(x), -1, -1, -1)
         x = torch.cat([x, each], 1)
     return padded(x, task.step)
@@ -343,7 +306,7 @@ def _answer(task: _Task, restored: Tensor, colors: np.ndarray) -> Tensor:
         return restored.mean(1, keepdim=True)
     if task.scale == 1:
         return restored.transpose(0, 1)
-    x = padded(_values(colors), task.step)
+    x = padded(floats(colors), task.step)
     return restored + F.interpolate(x - _brightness(x), restored.shape[-2:], mode="bicubic", antialias=True)
 
 
@@ -367,8 +330,3 @@ def _warn_if_unlike(task: _Task, colors: np.ndarray, extra: np.ndarray | None) -
     spots = [(slice(int(y), int(y) + high), slice(int(x), int(x) + wide)) for y, x in corners]
     seen = [_seen(task, colors[spot], None if extra is None else extra[spot])[:1, :, :high, :wide] for spot in spots]
     warn_if_unlike(task.model, torch.cat(seen), None, "this picture")
-
-
-def _enlarged(alpha: np.ndarray, scale: int) -> np.ndarray:
-    size = [scale * side for side in alpha.shape[:2]]
-    return _raw(F.interpolate(_values(alpha), size, mode="bicubic", antialias=True)[0], alpha.dtype)
