@@ -40,7 +40,6 @@ NEEDS = {
     "inpaint": ("'mask'", "mask"),
 }
 HIDING = "mask", "patches"
-LEAST = 0.1  # of 255: a model that is told 0 sees for itself
 QUICK, PROBED = 0.5 / 255, (64, 64)  # about what 8 bits lose by rounding, and the sides of the picture it is tried on
 Progress = Callable[[float], None]  # the share that is done
 
@@ -57,15 +56,17 @@ def denoise(
     """A picture without its noise.
 
     ``sigma`` is the noise's standard deviation in 255ths of the range. A model that wants to be told it is told what
-    is found, in each channel where it can be, unless it is given; another refuses it. ``self_ensemble`` means over
-    eight ways to lay the picture down, in eight times the time; ``tile`` bounds the memory. Raises ValueError for what
-    is no picture, or a model that was not trained to denoise.
+    is found, in each channel where it can be, unless it is given; another refuses it. 0 gives the picture back.
+    ``self_ensemble`` means over eight ways to lay the picture down, in eight times the time; ``tile`` bounds the
+    memory. Raises ValueError for what is no picture, or a model that was not trained to denoise.
     """
     task = _task(model, "denoise", self_ensemble, tile, progress)
     if sigma is not None and not task.extra:
         raise ValueError(f"{_name(model)} cannot be told the noise: it was trained with {model.corruption}. Leave it.")
     if sigma is not None and not 0 <= sigma <= 255:
         raise ValueError(f"sigma={sigma} must lie in [0, 255].")
+    if sigma == 0:  # a model would take this for not being told, and see for itself
+        return _each(image, np.copy)
     return _each(image, lambda pixels: _denoised(task, pixels, sigma))
 
 
@@ -192,7 +193,7 @@ def _denoised(task: _Task, pixels: np.ndarray, sigma: float | None) -> np.ndarra
         warnings.warn(f"{_name(task.model)} {text}, such as denoiser-gray.", OutOfDomainWarning, stacklevel=4)
     if not task.extra:
         return _restored(task, pixels, None)
-    levels = np.maximum(_noise_levels(pixels) if sigma is None else np.full(channels, sigma), LEAST)
+    levels = _noise_levels(pixels) if sigma is None else np.full(channels, sigma)
     most = levels.max()
     name, given = corruption.parse(task.model.corruption)
     highest = 255 * limits("std", (corruption.defaults(name) | given).get("std", 1.0))[1]
