@@ -35,7 +35,8 @@ class Neighbors(Objective):
     foretold (Huang et al. 2021). Only what is the same in both can be, and noise that is independent is not.
 
     ``consistency`` weighs that the two halves of what is made of the whole picture differ as the answers do. The
-    batch's target is not looked at.
+    batch's target is not looked at, nor what is beyond a multiple of four rows and columns: halves must have even
+    sides, for networks that fold them.
     """
 
     independent_noise = True  # is taken for granted: see `gargalo.evaluation.noise`
@@ -45,12 +46,11 @@ class Neighbors(Objective):
         self.consistency = consistency
 
     def forward(self, model: nn.Module, batch: Batch, player: str = "model") -> Loss:
-        noisy = batch.input
-        if noisy.shape[1] != batch.target.shape[1]:
+        if batch.input.shape[1] != batch.target.shape[1]:
             raise ValueError("Neighbors learns from pictures alone; the corruption tells more of them. Leave out told.")
-        if noisy.shape[-1] % 2 or noisy.shape[-2] % 2:
-            raise ValueError(f"Neighbors needs pictures of even sides; these have {tuple(noisy.shape[-2:])}.")
-        grid = (len(noisy), noisy.shape[-2] // 2, noisy.shape[-1] // 2)
+        high, wide = (side // 4 * 4 for side in batch.input.shape[-2:])
+        noisy = batch.input[..., :high, :wide]
+        grid = (len(noisy), high // 2, wide // 2)
         choice = torch.randint(8, grid, device=noisy.device)
         one, other = functional.neighbors(noisy, choice)
         with torch.no_grad():
