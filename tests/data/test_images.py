@@ -49,6 +49,11 @@ def cmyk() -> bytes:
     return encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=100)
 
 
+def white_at_zero(values: np.ndarray) -> bytes:
+    tag = struct.Struct("<HHIH")
+    return encoded(Image.fromarray(values), "TIFF").replace(tag.pack(262, 3, 1, 1), tag.pack(262, 3, 1, 0))
+
+
 PALETTE = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [0, 255, 0]]], np.uint8)
 OPAQUE = np.array([[[255], [0]], [[255], [0]]], np.uint8)
 DEEP = np.array([[0, 257 * 7], [257 * 128, 65535]], np.uint16)
@@ -70,6 +75,12 @@ ZOO: dict[str, tuple[Callable[[], bytes], np.ndarray]] = {
     "CMYK JPEG": (cmyk, RED_8),
     "I;16 PNG": (lambda: encoded(Image.fromarray(DEEP), "PNG"), DEEP_BYTES[..., None]),
     "I;16 TIFF": (lambda: encoded(Image.fromarray(DEEP), "TIFF"), DEEP_BYTES[..., None]),
+    "TIFF, white at 0": (lambda: white_at_zero(GRAY), 255 - GRAY[..., None]),
+    "I;16 TIFF, white at 0": (lambda: white_at_zero(DEEP), 255 - DEEP_BYTES[..., None]),
+    "float TIFF, white at 0": (
+        lambda: white_at_zero((DEEP_BYTES / 255).astype(np.float32)),
+        255 - DEEP_BYTES[..., None],
+    ),
     "I TIFF": (lambda: encoded(Image.fromarray(DEEP.astype(np.int32)), "TIFF"), DEEP_BYTES[..., None]),
     "float TIFF": (
         lambda: encoded(Image.fromarray((DEEP_BYTES / 255).astype(np.float32)), "TIFF"),

@@ -1,6 +1,7 @@
 """Photographs go through files with all their bits and all that is said of them."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -51,6 +52,20 @@ def test_other_programs_read_the_same(tmp_path):
     write_photo(Photo(DEEP[..., :1]), tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as opened:
         assert np.array_equal(np.asarray(opened), DEEP[..., 0])
+
+
+def with_tag(tiff, number, old, new):
+    """A little-endian TIFF with another short value of a tag."""
+    entry = struct.Struct("<HHIH")
+    assert entry.pack(number, 3, 1, old) in tiff
+    return tiff.replace(entry.pack(number, 3, 1, old), entry.pack(number, 3, 1, new))
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_tiff_may_say_that_white_is_zero(tmp_path, bits):
+    pixels = DEEP[..., :1] if bits == 16 else (DEEP[..., :1] >> 8).astype(np.uint8)
+    write_photo(Photo(pixels), tmp_path / "a.tif")
+    assert np.array_equal(read_photo(with_tag((tmp_path / "a.tif").read_bytes(), 262, 1, 0)).pixels, ~pixels)
 
 
 def test_a_phone_held_upright(tmp_path):

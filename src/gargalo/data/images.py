@@ -137,13 +137,20 @@ def _pixels(image: Image.Image) -> Pixels:
     """The decoded pixels of any mode as uint8 ``[H, W, 1 | 3 | 4]``."""
     mode = image.mode
     if mode.startswith("I") or mode == "F":
-        return _to_bytes(np.asarray(image))[..., None]
+        return _to_bytes(black_at_zero(image))[..., None]
     if image.has_transparency_data:
         image = image.convert("LA") if mode == "La" else image
         return np.array(image.convert("RGBA"))
     if mode in ("1", "L"):
         return np.array(image.convert("L"))[..., None]
     return np.array(image.convert("RGB"))
+
+
+def black_at_zero(image: Image.Image) -> npt.NDArray[Any]:
+    """The decoded numbers of more than 8 bits, whichever end a TIFF calls black: Pillow turns those of 8 bits alone."""
+    values = np.asarray(image)
+    white_at_zero = getattr(image, "tag_v2", {}).get(262) == 0
+    return (1 if values.dtype.kind == "f" else 65535) - values if white_at_zero else values
 
 
 def _to_bytes(values: npt.NDArray[Any]) -> Pixels:

@@ -20,7 +20,17 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 
 from gargalo.data import deep
-from gargalo.data.images import MAX_PIXELS, ORIENTATION, WRITERS, decode, is_gray, orientation, upright, whole_file
+from gargalo.data.images import (
+    MAX_PIXELS,
+    ORIENTATION,
+    WRITERS,
+    black_at_zero,
+    decode,
+    is_gray,
+    orientation,
+    upright,
+    whole_file,
+)
 from gargalo.errors import DataError
 
 Values = npt.NDArray[Any]  # uint8 or uint16
@@ -110,7 +120,7 @@ def _decode_as(image: ImageFile, how: str) -> None:
 def _pixels(image: Image.Image, halves: bool) -> Values:
     mode = image.mode
     if mode.startswith("I"):
-        values = np.asarray(image)
+        values = black_at_zero(image)
         if int(values.min()) < 0 or int(values.max()) > 65535:
             raise DataError(f"has pixels from {values.min()} to {values.max()}; they must lie between 0 and 65535")
         return values.astype(np.uint16)[..., None]
