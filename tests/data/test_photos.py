@@ -168,6 +168,12 @@ def refused(case):
     return stream.getvalue()
 
 
+def test_deep_colors_that_alpha_is_multiplied_into_are_refused(tmp_path):
+    write_photo(Photo(DEEP), tmp_path / "a.tif")
+    with pytest.raises(DataError, match="more than 8 bits in a form that is not read"):
+        read_photo(with_tag((tmp_path / "a.tif").read_bytes(), 338, 2, 1))
+
+
 @pytest.mark.parametrize("case", ["CMYK", "2 frames", "mode F", "more than 8 bits", "damaged"])
 def test_what_is_no_still_picture_in_gray_or_rgb_is_refused(case):
     with pytest.raises(DataError, match=case) as found:

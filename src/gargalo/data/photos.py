@@ -103,7 +103,8 @@ def _raw_mode(image: ImageFile) -> str:
     args: Any = image.tile[0][3] if image.tile else ""
     how = args[0] if isinstance(args, tuple) and args else args
     shallow = image.format == "PPM" and image.mode == "RGB" and isinstance(args, tuple) and int(args[-1] or 0) > 255
-    if shallow or how == "I;12" or (";16" in str(how) and image.info.get("transparency") is not None):
+    multiplied = str(how).startswith("RGBa;16")  # colors already multiplied by alpha, which Pillow undoes in 8 bits
+    if shallow or multiplied or how == "I;12" or (";16" in str(how) and image.info.get("transparency") is not None):
         raise DataError("has more than 8 bits in a form that is not read. Save it as a plain 16-bit .png or .tif")
     return str(how)
 
