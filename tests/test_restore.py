@@ -41,9 +41,9 @@ def model(method, corruption="auto", channels=3, *, size=48, fresh=False):
     return TrainedModel(net.eval().requires_grad_(False), objective.eval(), config)
 
 
-def plain(corruption):
+def plain(corruption, size=(8, 8)):
     """A model that is no restorer."""
-    spec = DataSpec("image", (1, 8, 8))
+    spec = DataSpec("image", (1, *size))
     config = configured("autoencoder", spec, 9, {}, Settings(), corruption=corruption, augment="none", parts={})
     net, objective = checkpoint.build(config)
     return TrainedModel(net.eval().requires_grad_(False), objective.eval(), config)
@@ -190,6 +190,15 @@ def test_a_plain_autoencoder_cleans_pictures_of_its_size():
     assert gargalo.denoise(trained, COLOR[:8, :8]).shape == (8, 8, 3)
     with pytest.raises(DataError, match="8x8 alone; this one is 47x61"):
         gargalo.denoise(trained, COLOR)
+
+
+def test_a_model_of_one_size_works_on_the_whole_and_is_turned_as_far_as_it_fits():
+    trained, picture = plain("noise", (12, 40)), RNG.random((12, 40), np.float32)
+    once = gargalo.denoise(trained, picture)
+    np.testing.assert_allclose(gargalo.denoise(trained, picture, tile=16), once)
+    views = [np.flip(picture, axes) for axes in ((), (0,), (1,), (0, 1))]
+    back = [np.flip(gargalo.denoise(trained, view), axes) for view, axes in zip(views, ((), 0, 1, (0, 1)), strict=True)]
+    np.testing.assert_allclose(gargalo.denoise(trained, picture, self_ensemble=True), np.mean(back, 0), atol=1e-6)
 
 
 def test_noise_is_measured_through_edges_and_shades():

@@ -145,13 +145,14 @@ def _task(model: TrainedModel, verb: str, self_ensemble: bool, tile: int, progre
         step, fixed = encoder.multiple, ()
         found = reach(restore, spec.input_shape[0], step, scale)
         margin = 1 << 30 if found is None else -(-found // step) * step
-    tile = max(step, tile // step * step)
+    tile = max(step, tile // step * step, *fixed)
     sides = fixed or PROBED
     noise = torch.randn(1, channels, *sides, generator=torch.Generator().manual_seed(0))
     probe = torch.cat([torch.linspace(0, 1, sides[1]) + 0.05 * noise, torch.full((1, extra, *sides), 0.05)], 1)
     quick = quick_restorer(restore, probe, QUICK)
     if self_ensemble:
-        restore, quick = turned(restore), turned(quick)
+        ways = range(0, 4, 1 if sides[0] == sides[1] else 2)  # a quarter exchanges the sides, which may be fixed
+        restore, quick = turned(restore, ways), turned(quick, ways)
     return _Task(model, restore, quick, channels, extra, scale, step, margin, tile, fixed, progress)
 
 
