@@ -29,10 +29,10 @@ TASKS = [
 ]
 
 
-def model(method, corruption="auto", channels=3, *, size=48, fresh=False):
+def model(method, corruption="auto", channels=3, *, size=48, fresh=False, levels=2):
     """Weights as they start; unless ``fresh``, the last layer's too, which otherwise are 0 and change nothing."""
     spec = DataSpec("image", (channels, size, size), network="convnet", fit="cut", likelihood="gaussian")
-    arguments = {"size": "tiny"} | ({"levels": 2} if method == "inpainter" else {})
+    arguments = {"size": "tiny"} | ({"levels": levels} if method == "inpainter" else {})
     config = configured(method, spec, 100, arguments, Settings(), corruption=corruption, augment="none", parts={})
     with seeded(0):
         net, objective = checkpoint.build(config)
@@ -72,6 +72,19 @@ def test_how_far_a_network_looks_is_what_its_layers_add_up_to():
         reach(restore._through(denoiser), 3, 2, 1) == 6 * 2
     )  # first and last layers and two blocks of two, on the folded picture
     assert reach(restore._through(upscaler), 3, 1, 2) == 2 + 2 * 2  # first and last layers, two blocks of two
+
+
+@pytest.mark.parametrize("tile", [15, -1, float("nan")])
+def test_a_tile_that_is_none_is_refused(tile):
+    with pytest.raises(ValueError, match=f"tile={tile} must lie between 16 and"):
+        gargalo.denoise(model("denoiser", "noise:std=0.1"), COLOR, tile=tile)
+
+
+def test_a_network_that_looks_everywhere_gets_the_whole_picture_once(monkeypatch):
+    seen, padded = [], restore.padded
+    monkeypatch.setattr(restore, "padded", lambda x, step: seen.append(padded(x, step)) or seen[-1])
+    restored(model("inpainter", "mask", size=64, levels=6), np.tile(COLOR, (2, 2, 1)), tile=16)
+    assert [x.shape[-2:] for x in seen] == [(128, 128)]
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])

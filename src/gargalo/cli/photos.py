@@ -23,7 +23,7 @@ Ensemble = Annotated[
     bool,
     typer.Option("--self-ensemble", help="Better by little, in eight times the time: the mean of eight views."),
 ]
-Tile = Annotated[int, typer.Option(help="Pixels of a piece's sides: smaller takes less memory.")]
+Tile = Annotated[int, typer.Option(help="Pixels of a piece's sides, at least 16: smaller takes less memory.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist; never the input.")]
 
 

@@ -24,14 +24,14 @@ from gargalo.acceleration import quick_restorer
 from gargalo.checkpoint import TrainedModel
 from gargalo.data.corruptions.compression import TO_YCC, mixed
 from gargalo.data.corruptions.ranges import limits
-from gargalo.errors import DataError, OutOfDomainWarning
+from gargalo.errors import DataError, OutOfDomainWarning, check_range
 from gargalo.networks.restorer import Decoder, Encoder
 from gargalo.registry import corruption
 from gargalo.verbs._layouts import TOPS, enlarged, floats, laid_out, raw, size_text, split
 from gargalo.verbs._tiling import Restorer, padded, pieces, reach, turned
 from gargalo.verbs.score import warn_if_unlike
 
-TILE = 512  # pixels of a piece's sides, without its margin
+TILE, WHOLE = 512, 1 << 30  # pixels of a piece's sides, without its margin; more than any picture has
 LOOKED_AT = 8  # squares down and across, before a warning
 SEEN, CROPS = 256, 4  # sides of the squares that noise is measured in, and how many down and across
 NEEDS = {
@@ -57,8 +57,8 @@ def denoise(
 
     ``sigma`` is the noise's standard deviation in 255ths of the range. A model that wants to be told it is told what
     is found, in each channel where it can be, unless it is given; another refuses it. 0 gives the picture back.
-    ``self_ensemble`` means over eight ways to lay the picture down, in eight times the time; ``tile`` bounds the
-    memory. Raises ValueError for what is no picture, or a model that was not trained to denoise.
+    ``self_ensemble`` means over eight ways to lay the picture down, in eight times the time; ``tile``, at least
+    16, bounds the memory. Raises ValueError for what is no picture, or a model that was not trained to denoise.
     """
     task = _task(model, "denoise", self_ensemble, tile, progress)
     if sigma is not None and not task.extra:
@@ -140,12 +140,13 @@ def _task(model: TrainedModel, verb: str, self_ensemble: bool, tile: int, progre
     if model.net.conditional:
         raise ValueError(f"{verb} works without labels; {_name(model)} needs them ({model.method}).")
     restore = _through(model)
-    step, margin, fixed = 1, 0, spec.input_shape[1:]
+    check_range("tile", tile, 16, WHOLE)
+    step, found, fixed = 1, None, spec.input_shape[1:]
     if isinstance(encoder, Encoder):
         step, fixed = encoder.multiple, ()
         found = reach(restore, spec.input_shape[0], step, scale)
-        margin = 1 << 30 if found is None else -(-found // step) * step
-    tile = max(step, tile // step * step, *fixed)
+    # One piece for models of one size, and for those that look so far that every piece would be read with all the rest.
+    tile, margin = (WHOLE, 0) if found is None else (max(step, tile // step * step), -(-found // step) * step)
     sides = fixed or PROBED
     noise = torch.randn(1, channels, *sides, generator=torch.Generator().manual_seed(0))
     probe = torch.cat([torch.linspace(0, 1, sides[1]) + 0.05 * noise, torch.full((1, extra, *sides), 0.05)], 1)
@@ -267,7 +268,7 @@ def _restored(
     _warn_if_unlike(task, colors, extra)
     scale = task.scale
     out = np.empty((scale * height, scale * width, pixels.shape[2]), pixels.dtype)
-    todo = list(pieces(height, width, task.tile, min(task.margin, height + width), scale))
+    todo = list(pieces(height, width, task.tile, task.margin, scale))
     for number, piece in enumerate(todo, 1):
         if wanted is None or wanted[piece.write].any():
             x = _seen(task, colors[piece.read], None if extra is None else extra[piece.read])
