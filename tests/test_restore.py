@@ -172,9 +172,11 @@ def test_where_there_is_no_noise_nothing_changes(name):
     assert np.array_equal(gargalo.denoise(gargalo.shipped(name), picture, sigma=0), picture)
 
 
-def test_a_mask_of_zeros_and_ones_is_what_it_says():
+def test_a_mask_of_zeros_and_ones_or_with_alpha_is_what_it_says():
     trained, ones = model("inpainter", "mask"), HIDDEN.astype(np.uint8)
-    assert np.array_equal(gargalo.inpaint(trained, COLOR, ones), gargalo.inpaint(trained, COLOR, HIDDEN))
+    filled = gargalo.inpaint(trained, COLOR, HIDDEN)
+    for mask in (ones, np.stack([np.full_like(ones, 255), 255 * ones], 2)):
+        assert np.array_equal(gargalo.inpaint(trained, COLOR, mask), filled)
 
 
 def test_a_model_of_another_task_says_so():

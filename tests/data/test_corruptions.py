@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from gargalo.data import corruptions  # noqa: F401  (registers them)
+from gargalo.data.corruptions.holes import marked
 from gargalo.registry import corruption
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "images"
@@ -201,6 +202,18 @@ def test_a_mask_from_a_file_is_that_file(tmp_path):
     assert torch.equal(masked[0, 1], torch.from_numpy(pixels[1:9, 2:10] / 255).float())
     with pytest.raises(ValueError, match="12x10 pixels"):
         apply(f"mask:file={tmp_path / 'hole.png'}", gray(0.5, side=16))
+
+
+def test_what_is_transparent_in_a_mask_marks_nothing_anywhere(tmp_path):
+    pixels = np.full((8, 8, 4), 255, np.uint8)
+    pixels[:4, :, :3], pixels[:, :4, 3] = 0, 0  # a quarter is white and can be seen
+    Image.fromarray(pixels).save(tmp_path / "hole.png")
+    expected = np.zeros((8, 8), bool)
+    expected[4:, 4:] = True
+    masked = apply(f"mask:file={tmp_path / 'hole.png'}", gray(0.5, side=8))
+    assert np.array_equal(masked[0, 1].numpy(), expected)
+    for mask in (pixels, pixels.astype(np.uint16) * 257, pixels / 255, pixels // 255, pixels[..., ::3]):
+        assert np.array_equal(marked(mask), expected)
 
 
 @pytest.mark.parametrize(

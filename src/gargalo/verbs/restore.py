@@ -23,11 +23,12 @@ from gargalo import functional
 from gargalo.acceleration import quick_restorer
 from gargalo.checkpoint import TrainedModel
 from gargalo.data.corruptions.compression import TO_YCC, mixed
+from gargalo.data.corruptions.holes import marked
 from gargalo.data.corruptions.ranges import limits
 from gargalo.errors import DataError, OutOfDomainWarning, check_range
 from gargalo.networks.restorer import Decoder, Encoder
 from gargalo.registry import corruption
-from gargalo.verbs._layouts import TOPS, enlarged, floats, laid_out, raw, size_text, split
+from gargalo.verbs._layouts import enlarged, floats, laid_out, raw, size_text, split
 from gargalo.verbs._tiling import Restorer, padded, pieces, reach, turned
 from gargalo.verbs.score import warn_if_unlike
 
@@ -90,6 +91,7 @@ def inpaint(
     """A picture with what ``mask`` marks filled in; all else stays to the last bit. Arguments as `denoise`.
 
     ``mask`` ``[H, W]`` is true, or more than half of its range, where something is missing; of 0 and 1, where it is 1.
+    What is transparent in it marks nothing.
     """
     task = _task(model, "inpaint", self_ensemble, tile, progress)
     hidden = _hidden(mask)
@@ -246,10 +248,7 @@ def _hidden(mask: Any) -> np.ndarray:
         return array
     if array.dtype == np.bool_:
         raise ValueError(f"A mask is [H, W], not {array.shape}.")
-    pixels, _ = laid_out(array)
-    colors, _ = split(pixels)
-    top = 1.0 if colors.max() == 1 else TOPS.get(array.dtype, 1.0)  # 0 and 1 are meant as no and yes
-    return colors.mean(2) > top / 2
+    return marked(laid_out(array)[0])
 
 
 @torch.no_grad()

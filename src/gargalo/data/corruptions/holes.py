@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -43,7 +45,8 @@ def mask(
     """Hides parts, which are 0, and adds a channel that is 1 where something is hidden. It does not clip.
 
     A ``share`` of each picture is hidden, less where parts overlap, by rectangles, by strokes of a broad pen, or by one
-    or the other; or always what is white in the picture ``file``, which is cut to the middle if it is larger.
+    or the other; or always what is white, and not transparent, in the picture ``file``, which is cut to the middle if
+    it is larger.
     """
     if target.dim() != 4:
         raise ValueError(f"mask works on pictures; this data has shape {tuple(target.shape[1:])}.")
@@ -107,4 +110,16 @@ def _given(file: str, size: tuple[int, int]) -> Tensor:
         raise ValueError(
             f"mask: {file} has {pixels.shape[1]}x{pixels.shape[0]} pixels; {size[1]}x{size[0]} are needed."
         )
-    return torch.from_numpy(fit_image(pixels, (1, *size), "cut") > 127)[None]
+    hidden = marked(pixels)[..., None].astype(np.uint8)
+    return torch.from_numpy(fit_image(hidden, (1, *size), "cut") > 0)[None]
+
+
+def marked(mask: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """What a mask ``[H, W, C]`` of uint8, uint16 or floats hides, ``[H, W]``: where it is brighter than half of its
+    range and, if it has alpha, opaque by more than half. Of nothing but 0 and 1, 1 is the whole range."""
+    hidden = np.ones(mask.shape[:2], bool)
+    for part in np.split(mask, [1 if mask.shape[2] < 3 else 3], axis=2):
+        if part.size:
+            top = 1 if part.dtype.kind == "f" or part.max() == 1 else np.iinfo(part.dtype).max
+            hidden &= part.mean(2) > top / 2
+    return hidden
