@@ -96,6 +96,19 @@ def test_a_folder_with_a_broken_file(runs, monkeypatch, capsys):
     assert "--overwrite" in again[1]
 
 
+def test_what_would_be_too_large_for_its_format_is_skipped_before_the_work(runs, monkeypatch, capsys):
+    (runs / "photos").mkdir()
+    Image.fromarray(COLOR).save(runs / "photos" / "a.png")
+    Image.fromarray(np.zeros((2, 8200, 3), np.uint8)).save(runs / "photos" / "wide.webp")
+    done, upscale = [], gargalo.upscale
+    monkeypatch.setattr(gargalo, "upscale", lambda *given, **options: done.append(1) or upscale(*given, **options))
+    status, said = gargalo_says(monkeypatch, capsys, "upscale", runs / "upscaler", runs / "photos", "-o", runs / "out")
+    assert status == 1
+    assert "wide.webp: WEBP has up to 16,383 pixels a side, not 16400x4. Write a .png or .tif." in said
+    assert "1 of 2 pictures" in said
+    assert len(done) == 1
+
+
 def test_one_file(runs, monkeypatch, capsys):
     zoo(runs / "photos")
     deep, large = runs / "photos" / "deep.tif", runs / "large.png"

@@ -71,7 +71,7 @@ def upscale(
         raise ValueError(f"--scale {scale} enlarges nothing; it must be at least 2.")
 
     def enlarge(model: Any, photo: Any, name: str, **options: Any) -> Any:
-        times = model.spec.shape[-1] // model.spec.input_shape[-1]
+        times = _times(model)
         if scale is not None and times not in (scale, 1):  # what enlarges nothing says so itself
             raise ValueError(f"{model.path} enlarges {times} times, not {scale}.")
         return gargalo.upscale(model, photo.pixels, **options)
@@ -152,11 +152,12 @@ def _one(verb: str, job: _Job, model: Any, use: Callable[..., Any], scale: int, 
     from gargalo.data.photos import check_target, read_photo, write_photo
 
     photo = read_photo(job.read())
-    channels = photo.pixels.shape[2]
-    check_target(job.target, 8 * photo.pixels.dtype.itemsize, channels in (2, 4))
+    height, width, channels = photo.pixels.shape
     # Noise of a gray picture that is stored in colors is the same in all three, unlike that of any color picture.
     gray = channels < 3 or (verb == "denoise" and is_gray(photo.pixels))
     model = model or _shipped(weights.name_for(verb, 1 if gray else 3, scale))
+    times = _times(model)
+    check_target(job.target, (times * height, times * width, channels), 8 * photo.pixels.dtype.itemsize)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         restored = use(model, photo, job.name, **options)
@@ -174,6 +175,11 @@ def _shipped(name: str) -> Any:
     from gargalo import weights
 
     return weights.shipped(name)
+
+
+def _times(model: Any) -> int:
+    """How many times as large as its inputs are a model's outputs."""
+    return model.spec.shape[-1] // model.spec.input_shape[-1]
 
 
 def _is_run(path: Path) -> bool:

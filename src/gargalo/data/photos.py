@@ -45,6 +45,7 @@ HOLDS: dict[str, frozenset[str]] = {
 }
 _CHUNKS = frozenset((b"cHRM", b"gAMA", b"sRGB", b"cICP", b"tEXt", b"zTXt", b"iTXt"))
 _SEGMENT = 65_500  # bytes that a JPEG holds of each but the profile
+_SIDES = {"JPEG": 65_500, "WEBP": 16_383}  # the most pixels
 _XMP = b"XML:com.adobe.xmp"
 _STRUCTURE = frozenset(  # of a TIFF's tags those that say where and how its pixels lie, and what is kept apart
     (254, 255, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 280, 281, 282, 283, 284, 296, 317, 320)
@@ -193,15 +194,19 @@ def _chunks(stream: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
     stream.seek(place)
 
 
-def check_target(path: Path, bits: int = 8, alpha: bool = False) -> str:
-    """The format of a file to be written. DataError where it is not known or would not hold all of the picture."""
+def check_target(path: Path, shape: tuple[int, ...], bits: int = 8) -> str:
+    """The format of a file to be written, for a picture ``[H, W, C]`` of this shape. DataError where it is not known or
+    would not hold all of the picture."""
+    height, width, channels = shape
     if path.suffix.lower() not in WRITERS:
         raise DataError(f"{path}: pictures can be written as {', '.join(WRITERS)}.")
     kind = WRITERS[path.suffix.lower()][0]
     if bits > 8 and kind not in ("PNG", "TIFF"):
         raise DataError(f"{path}: {kind} has 8 bits, the picture {bits}. Write a .png or .tif.")
-    if alpha and kind in ("JPEG", "BMP"):
+    if channels in (2, 4) and kind in ("JPEG", "BMP"):
         raise DataError(f"{path}: {kind} has no alpha channel. Write a .png.")
+    if max(height, width) > (most := _SIDES.get(kind, max(height, width))):
+        raise DataError(f"{path}: {kind} has up to {most:,} pixels a side, not {width}x{height}. Write a .png or .tif.")
     return kind
 
 
@@ -212,7 +217,7 @@ def write_photo(photo: Photo, path: Path) -> tuple[str, ...]:
     """
     pixels = photo.pixels
     height, width, channels = pixels.shape
-    kind = check_target(path, 8 * pixels.dtype.itemsize, channels in (2, 4))
+    kind = check_target(path, pixels.shape, 8 * pixels.dtype.itemsize)
     said = {key: value for key, value in photo.said.items() if key in HOLDS[kind]}
     if "exif" in said:
         said["exif"] = _sized(said["exif"], width, height)
