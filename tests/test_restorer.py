@@ -16,6 +16,7 @@ from gargalo.model import Batch
 from gargalo.registry import corruption, method
 from gargalo.spec import DataSpec
 from gargalo.training import Settings, TrainState, seeded, train
+from test_cli import run_gargalo
 
 
 def make(name, shape, rule="none", **arguments):
@@ -232,6 +233,7 @@ def test_training_without_clean_pictures_warns_of_noise_it_cannot_tell(photos, t
     model = gargalo.train("denoiser", f"{photos}:size=24", tmp_path / "a", corruption="noise:std=0.1", **options)
     assert model.spec.input_shape == (1, 24, 24)
     assert not [finding for finding in gargalo.diagnose(model) if "neighboring" in finding.what]
+    assert gargalo.evaluate(model)["note"] is None  # the pictures before this noise are at hand
     for file in photos.iterdir():
         noisy = np.array(Image.open(file)) / 255 * 0.5 + 0.2
         noise = functional.smooth(torch.randn(1, 1, *noisy.shape, generator=torch.Generator().manual_seed(5)), 1.0)
@@ -240,6 +242,11 @@ def test_training_without_clean_pictures_warns_of_noise_it_cannot_tell(photos, t
         model = gargalo.train("denoiser", f"{photos}:size=24", tmp_path / "b", **options)
     assert model.corruption == "none"
     assert [finding for finding in gargalo.diagnose(model) if "neighboring" in finding.what]
+    note = "pictures as they were given, noise included"
+    assert note in gargalo.evaluate(model)["note"]
+    assert note in gargalo.report(tmp_path / "b").read_text()
+    assert note in run_gargalo("evaluate", tmp_path / "b").stdout
+    assert gargalo.evaluate(model, f"pairs:dirty={photos},clean={photos},size=24")["note"] is None
 
 
 def test_a_denoiser_learns_color_from_the_first_steps_on():

@@ -208,7 +208,8 @@ def _plane(model: TrainedModel, codes: np.ndarray) -> str:
 
 def _verdict(figures: dict[str, Any]) -> str:
     bad = "LOSES" in figures["verdict"] or "BROKEN" in figures["verdict"]
-    return f'<p class="verdict{" bad" if bad else ""}">{html.escape(figures["verdict"])}</p>'
+    note = f"<p>{html.escape(figures['note'])}</p>" if figures["note"] else ""
+    return f'<p class="verdict{" bad" if bad else ""}">{html.escape(figures["verdict"])}</p>{note}'
 
 
 def _table(figures: dict[str, Any]) -> str:

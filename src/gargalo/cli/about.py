@@ -53,7 +53,8 @@ def evaluate(
     if "domain" in result:
         outside, auroc = result["domain"]["outside"], result["domain"]["auroc"]
         lines.append(f"outside what it was trained on: {outside:.1%} (normal: 1%), AUROC {auroc:.4f}")
-    show_text("\n".join([f"{result['data']}, {result['split']}, {result['n']:,} examples", *lines, result["verdict"]]))
+    lines += [result["verdict"], *filter(None, [result["note"]])]
+    show_text("\n".join([f"{result['data']}, {result['split']}, {result['n']:,} examples", *lines]))
 
 
 def _played(table: dict[str, Any]) -> list[str]:

@@ -27,3 +27,13 @@ def complaint(objective: Objective, source: Source, corruption: str) -> str | No
         f"The noise of neighboring pixels is correlated ({found:.2f}), as after scaling, demosaicing or JPEG; training "
         "without clean pictures takes it for detail and keeps it. Give pictures as they left the sensor, or pairs."
     )
+
+
+def note(objective: Objective, source: Source, corruption: str) -> str | None:
+    """What to say of figures where a model is asked for pictures without noise and there are none to compare with."""
+    if not getattr(objective, "independent_noise", False) or corruption != "none" or source.inputs is not None:
+        return None
+    return (
+        "Figures compare with the pictures as they were given, noise included: they say how much is changed, not how "
+        "clean it is. With clean ones to compare with: gargalo evaluate RUN pairs:dirty=FOLDER,clean=FOLDER."
+    )

@@ -17,6 +17,7 @@ from gargalo.acceleration import pick_device, uses_bfloat16
 from gargalo.checkpoint import TrainedModel
 from gargalo.data.source import Part, Source
 from gargalo.errors import DataError
+from gargalo.evaluation import noise
 from gargalo.evaluation import probe as features
 from gargalo.evaluation.measure import MAX_ROWS, measure
 from gargalo.evaluation.normality import domain
@@ -52,7 +53,8 @@ def evaluate(
     ``limit`` is the most rows that are looked at, 10,000 unless given.
     Keys: data, split, n, mse, accuracy, bce, psnr, ssim, edges, lost (see `gargalo.evaluation.measure.compare`), elbo,
     nll, kl, active_units, baselines; None where one does not apply; of models with a code book also num_codes,
-    perplexity and used, the share of the codes in use. ``verdict`` says in words how the model does beside PCA.
+    perplexity and used, the share of the codes in use. ``verdict`` says in words how the model does beside PCA, and
+    ``note`` that the figures mean something else than usual, or None.
     Of melodies and drum parts ``music`` has what is right of them, see `gargalo.evaluation.music.figures`.
     Of other data than the model was trained on, ``domain`` says whether it knows such, see
     `gargalo.evaluation.normality.domain`. With ``probe``, labels ask how good features the codes are: ``probe`` has
@@ -69,7 +71,7 @@ def evaluate(
     if data is not None and data != model.config["data"]:
         found = _domain(model, source, split, limit or MAX_ROWS)
         result |= {} if found is None else {"domain": found}
-    return result | {"verdict": verdict(result)}
+    return result | {"verdict": verdict(result), "note": noise.note(model.objective, source, model.corruption)}
 
 
 def compare(models: Sequence[TrainedModel], data: Sequence[str], *, split: Part = "test") -> list[dict[str, Any]]:
