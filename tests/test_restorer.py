@@ -12,8 +12,10 @@ import gargalo
 from gargalo import functional, methods  # noqa: F401  (registers the methods)
 from gargalo.data import open_source
 from gargalo.data.batches import Feed
+from gargalo.evaluation import noise
 from gargalo.model import Batch
 from gargalo.registry import corruption, method
+from gargalo.self_supervised import Neighbors
 from gargalo.spec import DataSpec
 from gargalo.training import Settings, TrainState, seeded, train
 from test_cli import run_gargalo
@@ -156,10 +158,25 @@ def test_correlated_noise_is_found_whatever_the_pictures():
     for sigma in (0.0, 0.7, 1.5):
         noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(2))
         noise = noise if not sigma else functional.smooth(noise, sigma)
-        found.append(functional.noise_correlation((0.3 + 0.4 * clean + 0.05 * noise / noise.std()).clamp(0, 1)))
-    assert abs(found[0]) < 0.07
-    assert 0.3 < found[1] < found[2]
-    assert functional.noise_correlation(torch.ones(2, 1, 16, 16)) == 0  # everything cut: nothing is known
+        pictures = 0.3 + 0.4 * clean + 0.05 * noise / noise.std()
+        found.append(functional.noise_correlation(pictures.clamp(0, 1))[0])
+    assert abs(found[0]) < 0.025
+    assert 0.4 < found[1] < found[2]
+    assert functional.noise_correlation(torch.ones(2, 1, 16, 16))[0] == 0  # everything cut: nothing is known
+
+
+def test_independent_noise_has_no_correlation_but_by_chance():
+    for seed in range(4):
+        noise = torch.randn(128, 1, 64, 64, generator=torch.Generator().manual_seed(seed))
+        found, error = functional.noise_correlation(0.5 + 0.1 * noise)
+        assert abs(found) < 3 * error < 0.015
+
+
+def test_chance_in_a_few_small_pictures_is_no_complaint(tmp_path):
+    for seed in range(8):
+        np.save(tmp_path / f"{seed}.npy", np.random.default_rng(seed).normal(128, 25, (4, 16, 16, 1)).astype(np.uint8))
+        source = open_source(str(tmp_path / f"{seed}.npy"))
+        assert noise.complaint(Neighbors(1.0), source, "none") is None
 
 
 @pytest.fixture

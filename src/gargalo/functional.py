@@ -202,8 +202,9 @@ def neighbors(x: Tensor, choice: Tensor) -> tuple[Tensor, Tensor]:
     return one, other
 
 
-def noise_correlation(x: Tensor, size: int = 8, share: float = 0.1) -> float:
-    """Correlation of the noise of pixels side by side in pictures ``[N, C, H, W]``; 0 where it is independent.
+def noise_correlation(x: Tensor, size: int = 8, share: float = 0.1) -> tuple[float, float]:
+    """Correlation of the noise of pixels side by side in pictures ``[N, C, H, W]``, 0 where it is independent, and the
+    standard error of such a 0.
 
     From the ``share`` of all windows of ``size`` pixels that are the flattest: what is left of them without a plane is
     noise rather than picture. Windows with pixels at 0 or 1, where noise may have been cut, are left out.
@@ -211,15 +212,22 @@ def noise_correlation(x: Tensor, size: int = 8, share: float = 0.1) -> float:
     windows = x.unfold(2, size, size).unfold(3, size, size).reshape(-1, size * size)
     windows = windows[(windows.amin(1) > 0) & (windows.amax(1) < 1)].double()
     if not len(windows):
-        return 0.0
+        return 0.0, math.inf
     line = torch.linspace(-1, 1, size, dtype=torch.double, device=x.device)
     plane = torch.stack([torch.ones(size, size).to(line), line.expand(size, size), line[:, None].expand(size, size)])
     basis = torch.nn.functional.normalize(plane.flatten(1))  # at right angles to one another
-    left = windows - windows @ basis.T @ basis
-    chosen = left[left.square().sum(1).argsort()[: max(1, int(share * len(left)))]].view(-1, size, size)
-    power = chosen.square().mean().clamp(min=1e-12)
-    right, below = chosen[:, :, 1:] * chosen[:, :, :-1], chosen[:, 1:] * chosen[:, :-1]
-    return float(max(right.mean() / power, below.mean() / power, key=abs))
+    rest = torch.eye(size * size).to(line) - basis.T @ basis  # without a plane: the windows, and each single pixel
+    left = windows @ rest
+    chosen = left[left.square().sum(1).argsort()[: max(1, int(share * len(left)))]]
+
+    def beside(windows: Tensor) -> Tensor:
+        """Right and below, of windows that have no plane."""
+        w = windows.view(-1, size, size)
+        products = torch.stack([(w[:, :, 1:] * w[:, :, :-1]).mean(), (w[:, 1:] * w[:, :-1]).mean()])
+        return products / w.square().mean().clamp(min=1e-12)
+
+    found = beside(chosen) - beside(rest)  # independent pixels are a little alike without their plane: by that much
+    return float(max(found, key=abs)), (len(chosen) * size * (size - 1)) ** -0.5
 
 
 def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
