@@ -103,6 +103,21 @@ def test_a_jpeg_keeps_its_comment_and_captions(tmp_path):
     assert found["iptc"] == b"Photoshop 3.0\0caption"
 
 
+def test_all_that_a_jpeg_says_goes_into_a_tiff_but_how_its_pixels_lay(tmp_path):
+    exif = Image.Exif()
+    tags = {269: "a document", 271: "Maker", 18246: 5, 40091: "title".encode("utf-16le"), 50341: b"PrintIM"}
+    for tag, value in {**tags, 273: 99, 322: 16, 37724: b"older layers"}.items():
+        exif[tag] = value
+    exif.get_ifd(0x8825)[1] = "N"
+    assert write_photo(Photo(DEEP[..., :3], {"exif": exif.tobytes()}), tmp_path / "a.tif") == ()
+    with Image.open(tmp_path / "a.tif") as opened:
+        assert {tag: opened.getexif().get(tag) for tag in tags} == tags
+        assert opened.getexif().get_ifd(0x8825) == {1: "N"}
+    found = read_photo(tmp_path / "a.tif")
+    assert np.array_equal(found.pixels, DEEP[..., :3])
+    assert b"older" not in found.said["exif"]
+
+
 def test_captions_go_from_a_jpeg_to_a_tiff_and_back(tmp_path):
     record = b"\x1c\2\x50\0\5Maria"
     blocks = b"8BIM\4\4\0\0" + len(record).to_bytes(4, "big") + record

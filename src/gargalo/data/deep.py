@@ -19,7 +19,10 @@ _COLOR = {1: 0, 2: 4, 3: 2, 4: 6}  # a PNG's numbers for gray, gray with alpha, 
 _PAETH, _LEVEL, _ROWS = 4, 6, 64  # the filter, zlib's effort, rows at once
 _HEAD = b"II\x2a\x00\x08\x00\x00\x00"  # of a little-endian TIFF whose tags follow at once
 RESOURCES = b"Photoshop 3.0\0"  # how captions begin in a JPEG; a TIFF has the rest
-_DESCRIPTIVE = frozenset((270, 271, 272, 274, 305, 306, 315, 316, 33432))
+STRUCTURE = frozenset(  # of a TIFF's tags those that say where and how its pixels lie, and what is kept apart or older
+    (254, 255, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 280, 281, 282, 283, 284, 296, 317, 320, 322, 323, 324)
+) | {325, 330, 338, 339, 347, 512, 513, 514, 529, 530, 531, 532, 700, 33723, 34377, 34675, 37724}
+_DIRECTORIES = 0x8769, 0x8825  # what the camera did, and where
 
 
 def write_png(stream: IO[bytes], pixels: npt.NDArray[np.uint16], chunks: list[tuple[bytes, bytes]]) -> None:
@@ -95,9 +98,9 @@ def _describe(tags: Any, said: dict[str, Any]) -> None:
     if "exif" in said:
         exif = Image.Exif()
         exif.load(said["exif"])
-        for tag in _DESCRIPTIVE & set(exif):
+        for tag in set(exif) - STRUCTURE - {*_DIRECTORIES}:
             tags[tag] = exif[tag]
-        for place in (0x8769, 0x8825):  # what the camera did, and where
+        for place in _DIRECTORIES:
             if inner := exif.get_ifd(place):
                 tags[place] = dict(inner)
     for tag, key, kind in ((34675, "icc", 7), (700, "xmp", 1), (34377, "iptc", 7)):

@@ -47,9 +47,6 @@ _CHUNKS = frozenset((b"cHRM", b"gAMA", b"sRGB", b"cICP", b"tEXt", b"zTXt", b"iTX
 _SEGMENT = 65_500  # bytes that a JPEG holds of each but the profile
 _SIDES = {"JPEG": 65_500, "WEBP": 16_383}  # the most pixels
 _XMP = b"XML:com.adobe.xmp"
-_STRUCTURE = frozenset(  # of a TIFF's tags those that say where and how its pixels lie, and what is kept apart
-    (254, 255, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 280, 281, 282, 283, 284, 296, 317, 320)
-) | {322, 323, 324, 325, 330, 338, 339, 347, 512, 513, 514, 529, 530, 531, 532, 700, 33723, 34377, 34675}
 _EXIF, _WIDTH, _HEIGHT = 0x8769, 0xA002, 0xA003
 _OTHER_BYTES = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 _REFUSED = "has mode {}; photographs are read in gray or RGB, with alpha or without. Convert it first"
@@ -169,7 +166,7 @@ def _exif(image: Image.Image) -> bytes | None:
     """What a camera wrote, orientation reset and without the thumbnail; None where that is nothing, or damaged."""
     try:
         exif = image.getexif()
-        for tag in _STRUCTURE & set(exif):
+        for tag in deep.STRUCTURE & set(exif):
             del exif[tag]
         exif.pop(ORIENTATION, None)
         if not exif and not exif.get_ifd(_EXIF):
