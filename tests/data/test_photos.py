@@ -166,6 +166,13 @@ def test_modes(tmp_path, mode, shape):
     assert found.dtype == (np.uint16 if mode == "I;16" else np.uint8)
 
 
+def test_a_gray_palette_stays_color_as_its_profile_is(tmp_path):
+    Image.fromarray((DEEP[..., 0] >> 8).astype(np.uint8)).convert("P").save(tmp_path / "a.png", icc_profile=b"of RGB")
+    found = read_photo(tmp_path / "a.png")
+    assert found.said["icc"] == b"of RGB"
+    assert np.array_equal(found.pixels, np.repeat(DEEP[..., :1] >> 8, 3, 2))
+
+
 def refused(case):
     stream = io.BytesIO()
     color = Image.fromarray((DEEP[..., :3] >> 8).astype(np.uint8))

@@ -26,7 +26,6 @@ from gargalo.data.images import (
     WRITERS,
     black_at_zero,
     decode,
-    is_gray,
     orientation,
     upright,
     whole_file,
@@ -131,8 +130,7 @@ def _pixels(image: Image.Image, halves: bool) -> Values:
         return np.asarray(image.convert("LA"))
     if mode not in ("P", "PA", "RGB", "RGBA"):
         raise DataError(_REFUSED.format(mode))
-    values = np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))
-    return values[..., ::3] if is_gray(values) else values
+    return np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB"))
 
 
 def _said(image: Image.Image, chunks: list[tuple[bytes, bytes]]) -> dict[str, Any]:
