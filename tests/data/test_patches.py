@@ -96,6 +96,9 @@ def test_pairs_are_matched_by_name_and_moved_together(tmp_path):
     assert torch.equal(example.input, 255 - example.target)
     batch = next(Feed(source, source.indices(), 16, augment="dihedral").batches())
     torch.testing.assert_close(batch.input, 1 - batch.target)
+    write(tmp_path / "dirty" / "0.png", 40, 40)
+    with pytest.raises(DataError, match=r"0.bmp and 0.png in .*dirty have one name"):
+        open_source(f"pairs:dirty={tmp_path / 'dirty'},clean={tmp_path / 'clean'},size=16")
     write(tmp_path / "other" / "z.png")
     with pytest.raises(DataError, match="has the name of one in"):
         open_source(f"pairs:dirty={tmp_path / 'other'},clean={tmp_path / 'clean'},size=16")

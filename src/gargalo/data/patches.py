@@ -62,7 +62,7 @@ def pairs(
     see `patches`. Raises DataError as that does, and where no two names are the same.
     """
     with ExitStack() as stack:
-        found = [{_stem(item): item for item in _pictures(path, stack)} for path in (dirty, clean)]
+        found = [_by_stem(path, _pictures(path, stack)) for path in (dirty, clean)]
         both = [_together(found[0][name], found[1][name]) for name in sorted(found[0].keys() & found[1].keys())]
         if not both:
             raise DataError(f"No picture in {dirty} has the name of one in {clean}.")
@@ -80,8 +80,14 @@ def _pictures(path: str, stack: ExitStack) -> list[Item]:
     return items
 
 
-def _stem(item: Item) -> str:
-    return str(PurePosixPath(item.name).with_suffix(""))
+def _by_stem(path: str, items: list[Item]) -> dict[str, Item]:
+    """By the names without suffix. DataError where one would be another's pair by chance."""
+    found: dict[str, Item] = {}
+    for item in items:
+        other = found.setdefault(str(PurePosixPath(item.name).with_suffix("")), item)
+        if other is not item:
+            raise DataError(f"{other.name} and {item.name} in {path} have one name. Leave the one that is meant.")
+    return found
 
 
 def _together(dirty: Item, clean: Item) -> Item:
