@@ -73,7 +73,7 @@ def upscale(
     def enlarge(model: Any, photo: Any, name: str, **options: Any) -> Any:
         times = _times(model)
         if scale is not None and times not in (scale, 1):  # what enlarges nothing says so itself
-            raise ValueError(f"{model.path} enlarges {times} times, not {scale}.")
+            raise ValueError(f"{paths[0]} enlarges {times} times, not {scale}.")
         return gargalo.upscale(model, photo.pixels, **options)
 
     _restore("upscale", paths, out, enlarge, scale or 2, overwrite, {"self_ensemble": self_ensemble, "tile": tile})
