@@ -103,6 +103,14 @@ def test_every_kind_of_picture_comes_back_as_it_was(dtype, shape):
         assert not np.array_equal(changed[..., 0], picture[..., 0])
 
 
+@pytest.mark.parametrize("width", [3, 47])
+def test_several_narrow_pictures_have_their_channels_first_too(width):
+    trained, several = model("denoiser"), np.stack([COLOR[:, :width], 255 - COLOR[:, :width]])
+    expected = np.stack([gargalo.denoise(trained, picture) for picture in several])
+    assert np.array_equal(gargalo.denoise(trained, several.transpose(0, 3, 1, 2)), expected.transpose(0, 3, 1, 2))
+    assert np.array_equal(gargalo.denoise(trained, several), expected)
+
+
 def test_a_fresh_upscaler_is_bicubic_interpolation_and_enlarges_alpha():
     picture = np.concatenate([COLOR, COLOR[..., :1]], 2)
     large = gargalo.upscale(model("upscaler", "downscale:factor=3", fresh=True), picture)

@@ -180,12 +180,14 @@ def _name(model: TrainedModel) -> str:
 
 
 def _each(image: Any, restore: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Restores a picture ``[H, W, C]`` of any layout, or several."""
+    """Restores a picture ``[H, W, C]`` of any layout, or several, which are ``[N, C, H, W]`` where they can be."""
     array = np.asarray(image)
     if array.ndim == 4:
         if not len(array):
             raise ValueError("There are no pictures.")
-        return np.stack([_each(picture, restore) for picture in array])
+        channels = 1 if array.shape[1] <= 4 else 3
+        restored = [_each(picture, restore) for picture in np.moveaxis(array, channels, 3)]
+        return np.moveaxis(np.stack(restored), 3, channels)
     pixels, back = laid_out(array)
     return back(restore(pixels))
 
