@@ -190,7 +190,8 @@ def test_a_mask_hides_what_its_channel_says(kind):
     hidden = masked[:, 3:]
     assert set(hidden.unique().tolist()) == {0.0, 1.0}
     assert torch.equal(masked[:, :3], 0.5 * (1 - hidden).expand(-1, 3, -1, -1))
-    assert 0.15 < float(hidden.mean()) < 0.35
+    low, high = {"blocks": (0.2, 0.3), "strokes": (0.12, 0.2), "mixed": (0.15, 0.27)}[kind]  # overlaps and what leaves
+    assert low < float(hidden.mean()) < high
     assert len(hidden.flatten(1).unique(dim=0)) == 60
 
 

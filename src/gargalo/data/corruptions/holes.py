@@ -44,9 +44,9 @@ def mask(
 ) -> Tensor:
     """Hides parts, which are 0, and adds a channel that is 1 where something is hidden. It does not clip.
 
-    A ``share`` of each picture is hidden, less where parts overlap, by rectangles, by strokes of a broad pen, or by one
-    or the other; or always what is white, and not transparent, in the picture ``file``, which is cut to the middle if
-    it is larger.
+    A ``share`` of each picture is hidden by rectangles, less where they overlap; by strokes of a broad pen about half
+    as much, as these cross and leave the picture; or by one or the other. Or always what is white, and not transparent,
+    in the picture ``file``, which is cut to the middle if it is larger.
     """
     if target.dim() != 4:
         raise ValueError(f"mask works on pictures; this data has shape {tuple(target.shape[1:])}.")
