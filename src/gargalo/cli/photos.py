@@ -12,13 +12,14 @@ from typing import Annotated, Any
 
 import typer
 
-from gargalo.cli.app import Out, app
+from gargalo.cli.app import app
 from gargalo.cli.console import say, share_bar
 
 Paths = Annotated[
     list[Path],
     typer.Argument(metavar="[RUN] PICTURES...", help="A run, unless weights that ship do; then files and folders."),
 ]
+Out = Annotated[Path, typer.Option("--out", "-o", help="The file to write, or for several pictures the folder.")]
 Ensemble = Annotated[
     bool,
     typer.Option("--self-ensemble", help="Better by little, in eight times the time: the mean of eight views."),
@@ -81,7 +82,9 @@ def upscale(
 
 @app.command()
 def inpaint(
-    paths: Paths,
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="RUN PICTURES...", help="A run, as no weights ship; then files and folders.")
+    ],
     out: Out,
     mask: Annotated[
         Path,
