@@ -43,6 +43,7 @@ def test_selectors_round_trip(size, rate, flag):
         ("qqq", "There are: some_thing"),
         ("some_thing:color=3", "has no 'color'. It takes: size, rate, flag, kind, need"),
         ("some_thing:size=2.5", "size='2.5' must be a whole number"),
+        ("some_thing:rate=-inf", "rate='-inf' must be a number"),
         ("some_thing:kind=c", "must be one of a, b"),
         ("some_thing:size", "not key=value"),
     ],

@@ -8,6 +8,7 @@ command line and in a checkpoint. Other packages add names through entry points 
 from __future__ import annotations
 
 import inspect
+import math
 import types
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
@@ -141,9 +142,11 @@ def convert(value: Any, kind: Any, name: str) -> Any:
         return str(value).lower() in ("true", "1", "yes")
     if kind in (int, float) and not isinstance(value, bool):
         try:
-            return kind(value) if isinstance(value, str) or kind(value) == value else _refuse(value, kind, name)
+            number = kind(value)
         except (TypeError, ValueError, OverflowError):
             return _refuse(value, kind, name)
+        fits = abs(number) < math.inf and (isinstance(value, str) or number == value)
+        return number if fits else _refuse(value, kind, name)
     if kind in (bool, int, float):
         return _refuse(value, kind, name)
     return str(value) if kind is str else value

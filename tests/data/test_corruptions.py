@@ -223,6 +223,8 @@ def test_what_is_transparent_in_a_mask_marks_nothing_anywhere(tmp_path):
         ("noise:std=-1", "at least 0"),
         ("noise:std=0.3-0.1", "at least 0"),
         ("noise:std=much", "0-0.2"),
+        ("noise:std=1e39", r"at most 1e\+30"),
+        ("noise:mean=nan", "must be a number"),
         ("noise:told=2", r"\[0, 1\]"),
         ("poisson:peak=0", "greater than 0"),
         ("salt_pepper:share=1.5", r"\[0, 1\]"),
