@@ -70,6 +70,7 @@ bench-collections: .venv/installed
 bench-restoration: .venv/installed  # nine hours: eight trainings of one, four of ten minutes, classical filters
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[rivals]'
 	$(BIN)/python -m benchmarks.restoration
+	$(BIN)/python -m benchmarks.restoration --files
 	$(BIN)/python -m benchmarks.restoration --claim --minutes 10
 	$(BIN)/python -m benchmarks.repairs
 	$(BIN)/python docs/generate.py
