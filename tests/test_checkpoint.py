@@ -3,6 +3,7 @@
 import json
 import random
 
+import numpy as np
 import pytest
 import torch
 
@@ -117,5 +118,18 @@ def test_no_run_is_said_plainly(tmp_path):
 
 def test_a_run_killed_in_its_first_save_can_be_trained_anew(tmp_path):
     (tmp_path / "checkpoints" / "writing-000000007").mkdir(parents=True)
+    for name in ("lock", "metrics.jsonl", "skipped.csv", "events.out.tfevents.1.host"):
+        (tmp_path / name).touch()
     gargalo.train("vae", "digits", tmp_path, latent_dim=2, epochs=1)
     assert [path.name[:5] for path in (tmp_path / "checkpoints").iterdir()] == ["step-"]
+
+
+@pytest.mark.parametrize("name", ["README.md", "metrics.jsonl", "skipped.csv", "photo.png"])
+def test_files_that_are_not_of_a_run_are_left_alone(tmp_path, name):
+    mine = tmp_path / name
+    mine.write_text("mine")
+    fitted = gargalo.Autoencoder("vae", 2, epochs=1).fit(np.random.default_rng(0).normal(size=(40, 3)))
+    for write in (lambda: gargalo.train("vae", "digits", tmp_path, epochs=1), lambda: fitted.save(tmp_path)):
+        with pytest.raises(CheckpointError, match=f"holds {name}: .*another -o"):
+            write()
+    assert [(path, path.read_text()) for path in tmp_path.iterdir()] == [(mine, "mine")]

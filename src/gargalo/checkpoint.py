@@ -16,6 +16,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,8 +41,11 @@ from gargalo.spec import DataSpec
 FORMAT = 1
 KEEP = 2
 METRICS = "metrics.jsonl"
+SKIPPED = "skipped.csv"
+LOCK = "lock"
 PRIOR = "prior.safetensors"  # beside the checkpoints, see `gargalo.verbs.prior`
 NORMALITY = "normality.safetensors"  # beside the checkpoints, see `gargalo.evaluation.normality`
+BEGUN = re.compile(rf"{LOCK}|checkpoints|{METRICS}|{SKIPPED}|events\.out\.tfevents\..*")  # before the first checkpoint
 MAX_CONFIG_BYTES = 4 << 20
 migrations: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}  # from a format to the next
 
@@ -272,11 +276,6 @@ def metrics(run: Path) -> list[dict[str, Any]]:
     return found
 
 
-def started(run: Path) -> bool:
-    """Whether a run folder holds a checkpoint, readable or not, that training anew would replace."""
-    return bool(_checkpoints(run))
-
-
 def load_state(folder: Path) -> dict[str, Tensor]:
     """The tensors needed to go on training."""
     try:
@@ -286,10 +285,32 @@ def load_state(folder: Path) -> dict[str, Tensor]:
 
 
 @contextmanager
+def new_run(run: Path) -> Iterator[None]:
+    """Holds a folder for a run that begins. CheckpointError where it holds one already, or anything that is not ours.
+
+    What a run leaves that was stopped before its first checkpoint may lie there.
+    """
+    _check_free(run)  # before a lock is put into a folder that is not ours
+    with locked(run):
+        _check_free(run)
+        yield
+
+
+def _check_free(run: Path) -> None:
+    if _checkpoints(run):
+        raise CheckpointError(f"{run} holds a run already. Go on with `gargalo resume {run}`, or give another -o.")
+    found = sorted(path.name for path in run.iterdir()) if run.exists() else []
+    foreign = [name for name in found if not (LOCK in found and BEGUN.fullmatch(name))]
+    if foreign:
+        names = ", ".join(foreign[:3]) + (f" and {len(foreign) - 3:,} more" if len(foreign) > 3 else "")
+        raise CheckpointError(f"{run} holds {names}: no run left that there. Give another -o, a folder of its own.")
+
+
+@contextmanager
 def locked(run: Path) -> Iterator[None]:
     """Holds the run folder for writing. CheckpointError where another process does."""
     run.mkdir(parents=True, exist_ok=True)
-    with (run / "lock").open("a") as file:
+    with (run / LOCK).open("a") as file:
         try:
             import fcntl
         except ImportError:  # Windows: a file open for writing cannot be replaced there, which is lock enough

@@ -21,7 +21,6 @@ from gargalo.checkpoint import TrainedModel
 from gargalo.data.arrays import ArrayKind, array_source, kind_of
 from gargalo.data.layout import Array, Layout
 from gargalo.data.source import Source
-from gargalo.errors import CheckpointError
 from gargalo.fitting import Fitting, asks_for_labels, configured, takes
 from gargalo.networks.own import OwnNetwork
 from gargalo.training import Settings, TrainState, seeded
@@ -215,15 +214,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def save(self, folder: str | Path) -> None:
         """Writes a run folder for `gargalo.load`, `from_run` and all commands that do not look at training data again.
 
-        CheckpointError where there is one already; TypeError where the network is the user's own, which no file holds.
+        CheckpointError where anything is there already; TypeError where the network is your own, which no file holds.
         """
         check_is_fitted(self)
         run, config = Path(folder), self.model_.config
         if not isinstance(config["spec"]["network"], str):
             raise TypeError("Modules of your own cannot be saved here: pickle the estimator, or register a network.")
-        with checkpoint.locked(run):
-            if checkpoint.started(run):
-                raise CheckpointError(f"{run} holds a run already. Give another folder.")
+        with checkpoint.new_run(run):
             checkpoint.save_model(run, self.model_)
 
     @property

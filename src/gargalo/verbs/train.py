@@ -59,8 +59,8 @@ def train(
     ``options`` are the method's arguments (``latent_dim=2``) and fields of `Settings` (``epochs``, ``time`` ...).
     ``save_every`` is in seconds; ``tensorboard`` writes event files into ``out`` too. ``progress`` is called with
     a dictionary a step. Raises ValueError for what is no such name or value, DataError for data that cannot be
-    used, CheckpointError where ``out`` holds a run already. Ctrl-C and SIGTERM finish the step and save before
-    they end the process.
+    used, CheckpointError where ``out`` holds a run already, or anything else. Ctrl-C and SIGTERM finish the step and
+    save before they end the process.
     """
     arguments = {key: value for key, value in options.items() if key not in SETTINGS}
     folders = suggestions(method.replace("-", "_"), arguments).get("folders", "folder")
@@ -80,9 +80,7 @@ def train(
     config["init"] = init
     if (found := noise.complaint(objective, source, config["corruption"])) is not None:
         warnings.warn(found, UserWarning, stacklevel=2)
-    with checkpoint.locked(run):
-        if checkpoint.started(run):
-            raise CheckpointError(f"{run} holds a run already. Go on with `gargalo resume {run}`, or give another -o.")
+    with checkpoint.new_run(run):
         _write_skipped(run, source)
         (run / checkpoint.METRICS).unlink(missing_ok=True)
         job = _Job(run, _fitting(config, source), save_every, progress, writer and writer(str(run)))
@@ -230,7 +228,7 @@ def _write_skipped(run: Path, source: Source) -> None:
     if source.skipped:
         import csv
 
-        with (run / "skipped.csv").open("w", newline="") as file:
+        with (run / checkpoint.SKIPPED).open("w", newline="") as file:
             csv.writer(file).writerows([("file", "reason"), *source.skipped])
 
 
