@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gargalo.cli import app
+from gargalo.cli.files import replacing
 from gargalo.data import open_source
 from gargalo.verbs.about import LISTS
 
@@ -154,3 +156,35 @@ def test_codes_for_other_tools(tmp_path, digits_run):
     assert done.returncode == 2
     assert "must end with one of .npz, .csv, .parquet" in done.stderr
     assert not (tmp_path / "z.json").exists()
+
+
+def test_no_command_writes_over_its_input(tmp_path, digits_run):
+    arrays, picture, run = tmp_path / "x.npz", tmp_path / "in" / "00000-a.png", digits_run
+    picture.parent.mkdir()
+    np.savez(arrays, x=open_source("digits").values[:20].numpy())
+    Image.fromarray(np.full((8, 8), 99, np.uint8)).save(picture)
+    Image.fromarray(np.full((8, 8), 9, np.uint8)).save(picture.with_name("a.png"))
+    (tmp_path / "link.png").symlink_to(picture)
+    before = {file: file.read_bytes() for file in (arrays, picture)}
+    for arguments in (
+        ("reconstruct", run, picture, "-o", picture),
+        ("reconstruct", run, picture.with_name("a.png"), picture, "-o", picture.parent),
+        ("reconstruct", run, picture.parent, "-o", picture.parent),
+        ("interpolate", run, picture.with_name("a.png"), picture, "-o", tmp_path / "link.png"),
+        ("traverse", run, picture, "-o", picture),
+        ("traverse", run, picture, "--having", picture, "--lacking", "digits:only=1", "-o", picture),
+        ("embed", run, arrays, "-o", arrays),
+        ("score", run, arrays, "--worst", 1, "-o", arrays),
+        ("score", run, picture.parent, "--worst", 1, "--heat", picture.parent),
+        ("map", run, picture.parent, "--by", "code", "-o", picture),
+        ("neighbors", run, "digits", picture, "-o", picture),
+    ):
+        with pytest.raises(ValueError, match="is the input itself"):
+            app(list(map(str, arguments)), standalone_mode=False)
+    assert {file: file.read_bytes() for file in before} == before
+
+
+def test_what_cannot_be_written_leaves_nothing(tmp_path):
+    with pytest.raises(TypeError), replacing(tmp_path / "z.csv") as temporary, temporary.open("w") as file:
+        file.write(1)
+    assert list(tmp_path.iterdir()) == []

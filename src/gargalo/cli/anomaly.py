@@ -11,7 +11,7 @@ import typer
 
 from gargalo.cli.app import AsJson, Data, Run, app
 from gargalo.cli.console import say, show_text
-from gargalo.cli.files import replacing
+from gargalo.cli.files import keep, replacing
 
 SCORED_AT_ONCE = 4096
 
@@ -39,6 +39,8 @@ def score(
     allowed = share(false_alarms)
     model = gargalo.load(run)
     source = open_for(model, data)
+    if out is not None:
+        keep(out, data, source.name)
     index = source.indices(split)  # type: ignore[arg-type]
     names = [source.names[i] if source.names else str(i) for i in index.tolist()]
     parts = [(rows, source.gather(rows)) for rows in index.split(SCORED_AT_ONCE)]
@@ -52,7 +54,7 @@ def score(
             csv.writer(file).writerows([("name", "p_value", "strangeness", "reason", "flagged"), *table])
     if heat is not None:
         shown = index[order[:worst]]
-        _write_heat(model, source.gather(shown), [names[i] for i in order[:worst]], heat, seed)
+        _write_heat(model, source.gather(shown), [names[i] for i in order[:worst]], heat, seed, data, source.name)
     held_out = found[0].held_out
     if allowed * (1 + held_out) < 1:
         say(
@@ -76,7 +78,7 @@ def _print_scores(rows: list[Any], flagged: int, n: int, allowed: float, as_json
     say(f"{flagged:,} of {n:,} ({flagged / n:.1%}) are flagged (*); of normal examples about {allowed:.1%} would be.")
 
 
-def _write_heat(model: Any, part: Any, names: list[str], folder: Path, seed: int) -> None:
+def _write_heat(model: Any, part: Any, names: list[str], folder: Path, seed: int, *inputs: str) -> None:
     import gargalo
     from gargalo import plots
     from gargalo.cli.files import write_examples
@@ -85,7 +87,7 @@ def _write_heat(model: Any, part: Any, names: list[str], folder: Path, seed: int
         raise ValueError(f"--heat draws on pictures; this model was trained on a {model.spec.kind}.")
     folder.mkdir(parents=True, exist_ok=True)
     found = gargalo.heat_map(model, part.target, labels=part.condition, seed=seed)
-    write_examples(plots.heated(part.target.numpy(), found), names, folder)
+    write_examples(plots.heated(part.target.numpy(), found), names, folder, *inputs)
     say(f"{len(names)} pictures: {folder}")
 
 

@@ -11,7 +11,7 @@ import typer
 
 from gargalo.cli.app import AsJson, Data, Files, Labels, Out, Run, app
 from gargalo.cli.console import say, show_text
-from gargalo.cli.files import each, read_examples, replacing, write_together
+from gargalo.cli.files import each, keep, read_examples, replacing, write_together
 
 SUFFIXES = ".html", ".png", ".svg", ".pdf", ".csv"
 
@@ -40,6 +40,7 @@ def project(
         raise ValueError(f"limit={limit} must be at least 1.")
     model = gargalo.load(run)
     source = open_for(model, data, inputs=True)
+    keep(out, data, source.name)
     whole = source.indices(split)  # type: ignore[arg-type]
     index = some(whole, limit)
     part = source.gather(index)
@@ -107,6 +108,7 @@ def neighbors(
     else:
         show_text("\n".join(f"{distance:.3f}  {name}  {other}" for name, other, distance in pairs))
     if out is not None:
+        keep(out, *images, data, source.name)
         shown = collection.target.numpy()[rows]  # [N, count, C, H, W]
         write_together(np.concatenate([wanted[:, None], shown], 1).reshape(-1, *shown.shape[2:]), out, count + 1)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -65,19 +65,23 @@ def each(labels: list[int] | None, n: int) -> list[int] | None:
     return labels * n if labels and len(labels) == 1 else labels
 
 
-def write_examples(values: Any, names: list[str], out: Path) -> None:
-    """Pictures as a file each in a folder, or one as a file; all else as `write_together` does."""
+def write_examples(values: Any, names: list[str], out: Path, *inputs: Path | str) -> None:
+    """Pictures as a file each in a folder, or one as a file; all else as `write_together` does. ValueError where one of
+    the inputs would be overwritten."""
     from gargalo.data.images import write_image
 
+    keep(out, *inputs)
     if values.ndim != 4 or out.suffix in ARRAYS:
         write_together(values, out, 1)
         return
     if len(values) == 1 and out.suffix:
         write_image(values[0], out)
         return
+    targets = [out / f"{number:05d}-{Path(name).stem}.png" for number, name in enumerate(names)]
+    keep_all(targets, *inputs)
     out.mkdir(parents=True, exist_ok=True)
-    for number, (name, picture) in enumerate(zip(names, values, strict=True)):
-        write_image(picture, out / f"{number:05d}-{Path(name).stem}.png")
+    for target, picture in zip(targets, values, strict=True):
+        write_image(picture, target)
 
 
 def write_together(values: Any, out: Path, columns: int) -> None:
@@ -103,16 +107,36 @@ def write_together(values: Any, out: Path, columns: int) -> None:
     say(f"{len(values)} examples: {out}")
 
 
-def keep(out: Path, *inputs: Path) -> None:
-    """ValueError where ``out`` is one of the inputs."""
-    if out.exists() and any(os.path.samefile(out, path) for path in inputs):
-        raise ValueError(f"{out} is the input itself, which is never overwritten. Give another -o.")
+def keep(out: Path, *inputs: Path | str | None) -> None:
+    """ValueError where ``out`` is one of the inputs; of these, what is no file or folder counts for nothing."""
+    keep_all([out], *inputs)
+
+
+def keep_all(targets: list[Path], *inputs: Path | str | None) -> None:
+    """ValueError where one of the targets is one of the inputs, or of the pictures in them where they are folders."""
+    there = {_identity(target): target for target in targets if target.exists()}
+    for path in inputs if there else ():
+        place = Path(path or "").expanduser()
+        if not path or not place.exists():
+            continue
+        for file in (place, *(_pictures_in(place) if place.is_dir() else ())):
+            if (lost := there.get(_identity(file))) is not None:
+                raise ValueError(f"{lost} is the input itself, which is never overwritten. Give another -o.")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Of a file, by whatever name or link."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 @contextmanager
 def replacing(out: Path) -> Any:
-    """A temporary name beside ``out`` that takes its place only when all is written."""
+    """A temporary name beside ``out`` that takes its place only when all is written, and is gone where it is not."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(out.name + ".tmp")
-    yield temporary
-    temporary.replace(out)
+    temporary = out.with_name(f".{out.name}-{secrets.token_hex(4)}.part")
+    try:
+        yield temporary
+        temporary.replace(out)
+    finally:
+        temporary.unlink(missing_ok=True)

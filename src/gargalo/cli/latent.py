@@ -13,6 +13,7 @@ from gargalo.cli.app import Data, Files, Labels, Out, Run, app
 from gargalo.cli.console import progress_bar, say
 from gargalo.cli.files import (
     each,
+    keep,
     read_example,
     read_examples,
     replacing,
@@ -41,7 +42,7 @@ def reconstruct(
         return
     songs.only_songs(tune=tune, force=force)
     names, arrays = read_examples(run, images)
-    write_examples(gargalo.reconstruct(model, arrays, labels=each(labels, len(arrays))), names, out)
+    write_examples(gargalo.reconstruct(model, arrays, labels=each(labels, len(arrays))), names, out, *images)
 
 
 @app.command()
@@ -55,6 +56,7 @@ def embed(run: Run, data: Data, out: Out) -> None:
         raise ValueError(f"{out} must end with one of {', '.join(WRITERS)}.")
     model = gargalo.load(run)
     source = open_for(model, data, inputs=True)
+    keep(out, data, source.name)
 
     def codes() -> Iterator[tuple[Any, Any]]:
         for rows in source.indices("all").split(EMBEDDED_AT_ONCE):
@@ -150,6 +152,7 @@ def interpolate(
     if len(paths) > 2:
         raise ValueError(f"Between {len(paths)} examples there is no way; give two. Four make a grid of songs alone.")
     way = gargalo.interpolate(model, *(read_example(run, p) for p in paths), steps=steps, labels=each(labels, 2))
+    keep(out, *paths)
     write_together(way, out, steps)
 
 
@@ -188,6 +191,7 @@ def traverse(
         songs.traverse(model, image, out, tune, attribute, span=span, steps=steps, force=force)
         return
     songs.only_songs(attribute=attribute, tune=tune, force=force)
+    keep(out, image, having, lacking, of)
     example = read_example(run, image)
     way = None
     if having is not None and lacking is not None:
