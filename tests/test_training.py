@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 
@@ -21,7 +22,7 @@ from gargalo import checkpoint
 from gargalo.data import open_source
 from gargalo.data.batches import Feed
 from gargalo.errors import CheckpointError
-from gargalo.fitting import Clock
+from gargalo.fitting import Clock, suggestions
 from gargalo.model import Batch
 from gargalo.spec import DataSpec
 from gargalo.training import DivergenceError, Settings, TrainState, rate_at, seeded, train
@@ -125,6 +126,10 @@ def test_the_rate_rises_and_falls():
 def test_settings_refuse_nonsense(change):
     with pytest.raises(ValueError, match=next(iter(change))):
         Settings(**change)
+
+
+def test_numbers_of_numpy_suggest_what_pythons_do():
+    assert suggestions("denoiser", {"width": np.int64(16)}) == suggestions("denoiser", {"width": 16}) != {}
 
 
 def test_a_time_budget_becomes_a_number_of_steps(tmp_path):

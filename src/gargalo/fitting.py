@@ -125,21 +125,25 @@ def suggestions(method: str, arguments: dict[str, Any] | None) -> dict[str, Any]
 
 def takes(kind: str, method: str, arguments: dict[str, Any] | None) -> bool:
     """Whether a method has a model of a ``kind`` of data, of `PROBED`."""
-    return _probe(str(method), _key(arguments), kind) is not None
+    return _probe(str(method), arguments, kind) is not None
 
 
 def _any_model(method: str, arguments: dict[str, Any] | None) -> LatentModel | None:
-    found = (_probe(str(method), _key(arguments), kind) for kind in PROBED)
+    found = (_probe(str(method), arguments, kind) for kind in PROBED)
     return next((model for model in found if model is not None), None)
 
 
-def _key(arguments: dict[str, Any] | None) -> str:
-    return json.dumps(arguments or {}, default=repr, sort_keys=True)
+def _probe(method: str, arguments: dict[str, Any] | None, kind: str) -> LatentModel | None:
+    """A method's model of some data, without memory for its weights; None where it has none."""
+    try:
+        checked = methods.check(method, arguments or {})  # which makes Python's numbers of numpy's: these have no JSON
+    except ValueError:
+        return None
+    return _probed(method, json.dumps(checked, default=repr, sort_keys=True), kind)
 
 
 @cache
-def _probe(method: str, arguments: str, kind: str) -> LatentModel | None:
-    """A method's model of some data, without memory for its weights; None where it has none."""
+def _probed(method: str, arguments: str, kind: str) -> LatentModel | None:
     try:
         with torch.device("meta"), seeded(0):
             return methods[method](PROBED[kind], **methods.check(method, json.loads(arguments)))[0]
