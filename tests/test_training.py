@@ -26,6 +26,7 @@ from gargalo.fitting import Clock, suggestions
 from gargalo.model import Batch
 from gargalo.spec import DataSpec
 from gargalo.training import DivergenceError, Settings, TrainState, rate_at, seeded, train
+from gargalo.verbs import prior
 from gargalo.verbs import train as orchestration
 
 SETTINGS = Settings(epochs=1, batch_size=32, warmup=10, seed=4)
@@ -136,6 +137,15 @@ def test_a_time_budget_becomes_a_number_of_steps(tmp_path):
     model = gargalo.train("vae", "digits", tmp_path / "run", latent_dim=2, time=4.0)
     progress = model.config["progress"]
     assert progress["step"] == progress["total_steps"] >= 10
+
+
+def test_a_prior_that_is_fitted_afterwards_keeps_to_the_budget_and_is_shown(tmp_path, monkeypatch):
+    monkeypatch.setattr(prior, "LEAST_SECONDS", 0.5)
+    told = []
+    gargalo.train("vq_vae", "digits", tmp_path / "run", time=1.0, progress=told.append)
+    fitted = [step for step in told if step.get("of") == "prior"]
+    assert [step["number"] for step in fitted] == list(range(len(fitted)))
+    assert 10 <= fitted[-1]["number"] == fitted[-1]["total"] < 500  # of 1,020 without a budget
 
 
 def test_early_stopping_keeps_the_best(tmp_path):

@@ -339,7 +339,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         config = fitting.config | {"plan": dataclasses.asdict(state.plan), "progress": state.counters()}
         with seeded(0):
             self.model_ = checkpoint.assemble(config, state.average.cpu().state_dict())
-        fit_suggested(self.model_, fitting.source, fitting.rows, fitting.settings.seed)
+        fit_suggested(self.model_, fitting.source, fitting.rows)
 
     def _bounds(self, values: Array, numbers: Any) -> Array:
         inputs = self._layout.enter(values, self.model_.spec.shape)

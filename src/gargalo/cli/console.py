@@ -35,7 +35,8 @@ def progress_bar() -> Any:
             if step["number"] % 10 and step["number"] != step["total"]:
                 return
             held_out = step["validation"].get("loss")
-            text = f"loss {step['loss']:.2f}" + ("" if held_out is None else f", validation {held_out:.2f}")
+            text = f"{step['of']}, " if "of" in step else ""
+            text += f"loss {step['loss']:.2f}" + ("" if held_out is None else f", validation {held_out:.2f}")
             bar.update(task, completed=step["number"], total=step["total"], description=text)
 
         yield update

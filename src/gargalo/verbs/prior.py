@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
@@ -14,6 +15,7 @@ from gargalo import acceleration, checkpoint
 from gargalo.checkpoint import TrainedModel
 from gargalo.data.batches import Feed, derive
 from gargalo.data.source import Source, some
+from gargalo.fitting import Clock
 from gargalo.priors import Prior
 from gargalo.registry import prior as priors
 from gargalo.training import seeded
@@ -22,6 +24,7 @@ from gargalo.weights import check_own
 
 MAX_CODES = 50_000
 CHECK_EVERY, EPOCHS = 100, 60
+LEAST_SECONDS = 5.0  # however short the training was
 Progress = Callable[[dict[str, Any]], None]
 
 
@@ -48,14 +51,18 @@ def fit_prior(
     return model
 
 
-def fit_suggested(model: TrainedModel, source: Source, rows: Tensor, seed: int) -> bool:
-    """Fits the prior that a method asks for where its codes follow none known before; says whether it did."""
-    prior = model.net.suggested_prior
+def fit_suggested(model: TrainedModel, source: Source, rows: Tensor, progress: Progress | None = None) -> bool:
+    """Fits the prior that a method asks for where its codes follow none known before; says whether it did.
+
+    After a training on a budget of time it may take as long again, and some seconds in any case.
+    """
+    prior, settings = model.net.suggested_prior, model.config["settings"]
     if prior is None:
         return False
     if prior == "mixture":  # as many components as there are codes for
         prior = f"mixture:components={max(1, min(50, len(rows) // (4 * model.latent_dim)))}"
-    fit_to(model, source, rows, prior, seed=seed)
+    seconds = math.inf if settings["time"] is None else max(LEAST_SECONDS, settings["time"])
+    fit_to(model, source, rows, prior, seed=settings["seed"], seconds=seconds, progress=progress)
     return True
 
 
@@ -66,9 +73,10 @@ def fit_to(
     prior: str,
     *,
     seed: int = 0,
+    seconds: float = math.inf,
     progress: Progress | None = None,
 ) -> None:
-    """Fits a prior to the codes of some rows of a source, in memory."""
+    """Fits a prior to the codes of some rows of a source, in memory, in about so many ``seconds`` at the most."""
     before = model.net.prior
     if isinstance(before, Prior) and before.indispensable:
         raise ValueError(f"{model.method} keeps its own prior: {before.indispensable}.")
@@ -81,12 +89,16 @@ def fit_to(
             cast(Any, fitted).prime(next(feed.in_order()).input)
         with torch.no_grad():
             codes = torch.cat([model.net.codes(batch, fitted) for batch in feed.in_order()])
-        fit(fitted, codes, progress)
+        fit(fitted, codes, progress, seconds)
     checkpoint.replace_prior(model, fitted, prior)
 
 
-def fit(prior: Prior, codes: Tensor, progress: Progress | None = None) -> None:
-    """Lowers a prior's loss on codes; of what it was on the way, keeps what is best for a tenth that is held out."""
+def fit(prior: Prior, codes: Tensor, progress: Progress | None = None, seconds: float = math.inf) -> None:
+    """Lowers a prior's loss on codes; of what it was on the way, keeps what is best for a tenth that is held out.
+
+    As many steps as suit the prior and the codes, or as ``seconds`` hold; ``progress`` is called after each.
+    """
+    clock = Clock(time.perf_counter() + seconds)
     with torch.no_grad():
         prior.prepare(codes)
     if not prior.steps:
@@ -95,18 +107,19 @@ def fit(prior: Prior, codes: Tensor, progress: Progress | None = None) -> None:
     held_out, seen = codes[order[: max(1, len(codes) // 10)]], codes[order[len(codes) // 10 :]]
     optimizer = torch.optim.AdamW([p for p in prior.parameters() if p.requires_grad], lr=prior.lr)
     batch = min(prior.batch, len(seen))
-    steps = min(prior.steps, EPOCHS * -(-len(seen) // batch))
+    most = min(prior.steps, EPOCHS * -(-len(seen) // batch))
     quick = prior.reduced and acceleration.uses_bfloat16(codes.device, "auto")
     reduced = partial(torch.autocast, codes.device.type, torch.bfloat16, enabled=quick)
     best, lowest = {name: t.clone() for name, t in prior.state_dict().items()}, math.inf
-    for step in range(steps + 1):
+    step, steps, found = 0, most, math.inf
+    while True:
         if step % CHECK_EVERY == 0 or step == steps:
             with torch.no_grad(), seeded(0), reduced():
                 found = float(torch.cat([prior.loss(part) for part in held_out[:2000].split(500)]).mean())
             if found < lowest:
                 best, lowest = {name: t.clone() for name, t in prior.state_dict().items()}, found
-            if progress is not None:
-                progress({"number": step, "total": steps, "loss": found, "validation": {}})
+        if progress is not None:
+            progress({"of": "prior", "number": step, "total": steps, "loss": found, "validation": {}})
         if step == steps:
             break
         for group in optimizer.param_groups:
@@ -118,4 +131,6 @@ def fit(prior: Prior, codes: Tensor, progress: Progress | None = None) -> None:
         torch.nn.utils.clip_grad_norm_(prior.parameters(), 10.0 * len(codes[0]) ** 0.5)
         if bool(loss.detach().isfinite()):
             optimizer.step()
+        step += 1
+        steps = min(most, clock.total(step, steps))
     prior.load_state_dict(best)

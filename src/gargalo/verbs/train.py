@@ -58,9 +58,10 @@ def train(
     and a UserWarning says how much begins anew; ValueError where nothing fits.
     ``options`` are the method's arguments (``latent_dim=2``) and fields of `Settings` (``epochs``, ``time`` ...).
     ``save_every`` is in seconds; ``tensorboard`` writes event files into ``out`` too. ``progress`` is called with
-    a dictionary a step. Raises ValueError for what is no such name or value, DataError for data that cannot be
-    used, CheckpointError where ``out`` holds a run already, or anything else. Ctrl-C and SIGTERM finish the step and
-    save before they end the process.
+    a dictionary a step, also of the prior that some methods fit to their codes afterwards, for which a budget of time
+    is given once more. Raises ValueError for what is no such name or value, DataError for data that cannot be used,
+    CheckpointError where ``out`` holds a run already, or anything else. Ctrl-C and SIGTERM finish the step and save
+    before they end the process.
     """
     arguments = {key: value for key, value in options.items() if key not in SETTINGS}
     folders = suggestions(method.replace("-", "_"), arguments).get("folders", "folder")
@@ -88,7 +89,7 @@ def train(
         state.adopt(learned)
         config["plan"] = dataclasses.asdict(state.plan)
         job.go(state)
-        return _finished(run, source)
+        return _finished(run, source, progress)
 
 
 def resume(
@@ -111,7 +112,7 @@ def resume(
             raise CheckpointError(f"{folder} cannot be resumed: {error}") from error
         _drop_metrics_after(run, state.step)
         job.go(state)
-        return _finished(run, source)
+        return _finished(run, source, progress)
 
 
 def _learned(model: LatentModel, init: str) -> dict[str, Tensor]:
@@ -128,11 +129,9 @@ def _learned(model: LatentModel, init: str) -> dict[str, Tensor]:
     return found
 
 
-def _finished(run: Path, source: Source) -> TrainedModel:
+def _finished(run: Path, source: Source, progress: Progress | None) -> TrainedModel:
     model = checkpoint.load(run)
-    if "prior" not in model.config and fit_suggested(
-        model, source, source.indices("train"), model.config["settings"]["seed"]
-    ):
+    if "prior" not in model.config and fit_suggested(model, source, source.indices("train"), progress):
         checkpoint.keep_prior(run, model, model.config)
     normality.remember(model, source)
     return model
