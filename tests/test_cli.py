@@ -184,6 +184,23 @@ def test_no_command_writes_over_its_input(tmp_path, digits_run):
     assert {file: file.read_bytes() for file in before} == before
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("reconstruct", "RUN", "PICTURE", "-o", "x.png", "--label", 5), "label=5 .* not conditional"),
+        (("interpolate", "RUN", "PICTURE", "PICTURE", "-o", "x.png", "--label", 5), "label=5 .* not conditional"),
+        (("neighbors", "RUN", "digits", "PICTURE", "--label", 5), "label=5 .* not conditional"),
+        (("score", "RUN", "digits", "--worst", -1), "worst=-1"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(tmp_path, monkeypatch, digits_run, arguments, says):
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(np.full((8, 8), 99, np.uint8)).save("a.png")
+    known = {"RUN": digits_run, "PICTURE": "a.png"}
+    with pytest.raises(ValueError, match=says):
+        app([str(known.get(part, part)) for part in arguments], standalone_mode=False)
+
+
 def test_what_cannot_be_written_leaves_nothing(tmp_path):
     with pytest.raises(TypeError), replacing(tmp_path / "z.csv") as temporary, temporary.open("w") as file:
         file.write(1)

@@ -165,7 +165,7 @@ def test_a_traversal_moves_one_number_at_a_time(digits_model):
     moved = code + np.array([0, 1.5 * spread[1]], np.float32)
     one = gargalo.traverse(digits_model, picture, dims=[1], steps=5, span=1.5)
     assert np.abs(one[0, -1].astype(int) - gargalo.decode(digits_model, moved[None])[0]).max() <= 1
-    for wrong in ({"dims": [2]}, {"steps": 1}, {"span": 0}, {"direction": np.zeros(3)}):
+    for wrong in ({"dims": [2]}, {"steps": 1}, {"span": 0}, {"span": np.nan}, {"direction": np.zeros(3)}):
         with pytest.raises(ValueError, match=f"{next(iter(wrong))}"):
             gargalo.traverse(digits_model, picture, **wrong)
 

@@ -123,10 +123,23 @@ def test_the_rate_rises_and_falls():
     assert rate_at(500, 1000, replace(settings, schedule="constant")) == 1
 
 
-@pytest.mark.parametrize("change", [{"lr": 0}, {"epochs": -1}, {"ema": 1.5}, {"time": math.inf}, {"warmup": -1}])
+NONSENSE = {"lr": 0, "epochs": -1, "ema": 1.5, "time": math.inf, "warmup": -1, "weight_decay": math.nan}
+
+
+@pytest.mark.parametrize("change", [{key: value} for key, value in NONSENSE.items()])
 def test_settings_refuse_nonsense(change):
     with pytest.raises(ValueError, match=next(iter(change))):
         Settings(**change)
+
+
+def test_budgets_that_contradict_and_savings_at_no_time_are_refused(tmp_path, digits_run):
+    with pytest.raises(ValueError, match="give one of them"):
+        gargalo.train("vae", "digits", tmp_path / "run", epochs=1, time=1.0)
+    with pytest.raises(ValueError, match="save_every"):
+        gargalo.train("vae", "digits", tmp_path / "run", epochs=1, save_every=math.nan)
+    with pytest.raises(ValueError, match="save_every"):
+        gargalo.resume(digits_run, save_every=-1.0)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_numbers_of_numpy_suggest_what_pythons_do():

@@ -1,6 +1,7 @@
 """Verbs as functions; evaluation against what it says it measures."""
 
 import inspect
+import math
 
 import numpy as np
 import pytest
@@ -95,6 +96,14 @@ def test_conditional_models_want_labels(tmp_path):
 def test_a_label_cannot_be_ordered_from_a_model_without(digits_model):
     with pytest.raises(ValueError, match="not conditional"):
         gargalo.sample(digits_model, 3, label=1)
+    with pytest.raises(ValueError, match="not conditional"):
+        gargalo.traverse(digits_model, open_source("digits").values[0], label=1)
+
+
+@pytest.mark.parametrize("temperature", [-1, math.nan, math.inf])
+def test_a_temperature_is_a_number(digits_model, temperature):
+    with pytest.raises(ValueError, match="temperature"):
+        gargalo.sample(digits_model, 3, temperature=temperature)
 
 
 def test_a_code_that_carries_nothing_is_called_broken(tmp_path):

@@ -65,6 +65,8 @@ def configured(
     ``arguments`` are the method's; ``parts`` are entries of the spec.
     """
     method = method.replace("-", "_")
+    if settings.epochs is not None and settings.time is not None:
+        raise ValueError(f"epochs={settings.epochs} and time={settings.time:g} are two budgets: give one of them.")
     suggested = suggestions(method, arguments)
     if augment == "auto":
         augment = suggested.get("augment") or default_for(spec.kind, spec.shape, spec.vocabulary)

@@ -60,9 +60,10 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not (value > 0 and math.isfinite(value)):
                 raise ValueError(f"{name}={value} must be greater than 0.")
-        if self.warmup < 0 or self.weight_decay < 0 or (self.ema is not None and not 0 <= self.ema < 1):
+        decays = 0 <= self.weight_decay < math.inf and (self.ema is None or 0 <= self.ema < 1)
+        if self.warmup < 0 or not decays:
             raise ValueError(
-                f"warmup={self.warmup} and weight_decay={self.weight_decay} must be at least 0, "
+                f"warmup={self.warmup} and weight_decay={self.weight_decay} must be at least 0 and finite, "
                 f"ema={self.ema} in [0, 1)."
             )
 

@@ -37,6 +37,8 @@ def score(
     from gargalo.verbs._arrays import open_for
 
     allowed = share(false_alarms)
+    if worst < 0:
+        raise ValueError(f"worst={worst} must be at least 0.")
     model = gargalo.load(run)
     source = open_for(model, data)
     if out is not None:

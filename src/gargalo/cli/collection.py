@@ -96,7 +96,7 @@ def neighbors(
     model, (names, wanted) = gargalo.load(run), read_examples(run, images)
     source = open_for(model, data)
     collection = source.gather(source.indices("all"))
-    known = {"labels": each(labels, len(wanted)), "seen_labels": collection.condition}
+    known = {"labels": each(model, labels, len(wanted)), "seen_labels": collection.condition}
     rows, distances = gargalo.neighbors(model, wanted, collection.target, count=count, **known)
     pairs = [
         (name, _name(source, row), distance)

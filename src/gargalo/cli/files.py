@@ -61,7 +61,11 @@ def _pictures_in(folder: Path) -> list[Path]:
     return sorted(file for file in folder.rglob("*") if file.is_file() and file.suffix.lower() in SUFFIXES)
 
 
-def each(labels: list[int] | None, n: int) -> list[int] | None:
+def each(model: Any, labels: list[int] | None, n: int) -> list[int] | None:
+    """The labels that the user gave, one for all or one each. ValueError for a model that is told none."""
+    from gargalo.verbs._arrays import check_label
+
+    check_label(model, labels[0] if labels else None)
     return labels * n if labels and len(labels) == 1 else labels
 
 

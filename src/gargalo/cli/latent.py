@@ -42,7 +42,7 @@ def reconstruct(
         return
     songs.only_songs(tune=tune, force=force)
     names, arrays = read_examples(run, images)
-    write_examples(gargalo.reconstruct(model, arrays, labels=each(labels, len(arrays))), names, out, *images)
+    write_examples(gargalo.reconstruct(model, arrays, labels=each(model, labels, len(arrays))), names, out, *images)
 
 
 @app.command()
@@ -151,7 +151,7 @@ def interpolate(
     songs.only_songs(bars=bars, tune=tune, force=force)
     if len(paths) > 2:
         raise ValueError(f"Between {len(paths)} examples there is no way; give two. Four make a grid of songs alone.")
-    way = gargalo.interpolate(model, *(read_example(run, p) for p in paths), steps=steps, labels=each(labels, 2))
+    way = gargalo.interpolate(model, *(read_example(run, p) for p in paths), steps=steps, labels=each(model, labels, 2))
     keep(out, *paths)
     write_together(way, out, steps)
 

@@ -94,6 +94,12 @@ def open_for(model: TrainedModel, data: str, *, inputs: bool = False) -> Source:
     return replace(source, labels=labels, spec=replace(source.spec, num_classes=len(known), class_names=known))
 
 
+def check_label(model: TrainedModel, label: int | None) -> None:
+    """ValueError where one is asked for of a model that is told none."""
+    if label is not None and not model.net.conditional:
+        raise ValueError(f"label={label} cannot be ordered: {model.method} is not conditional.")
+
+
 def labels_for(model: TrainedModel, labels: Any, n: int) -> Tensor | None:
     """Class numbers ``[N]``, or ``[N, places]``, for a conditional model, None for another. ValueError where they are
     missing or wrong."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from gargalo.evaluation.planes import By, plane
 from gargalo.functional import slerp
 from gargalo.model import LatentModel
 from gargalo.training import seeded
-from gargalo.verbs._arrays import as_array, in_batches, labels_for, model_values
+from gargalo.verbs._arrays import as_array, check_label, in_batches, labels_for, model_values
 from gargalo.verbs.score import warn_if_unlike
 
 
@@ -66,11 +67,10 @@ def sample(
     Conditional models take a ``label``; without one they go through all classes in turn. Of models that are told
     several for each example all are the same.
     """
-    if n < 1 or temperature < 0:
-        raise ValueError(f"n={n} must be at least 1 and temperature={temperature} at least 0.")
+    if n < 1 or not 0 <= temperature < math.inf:
+        raise ValueError(f"n={n} must be at least 1 and temperature={temperature} at least 0 and finite.")
     classes = model.spec.num_classes
-    if label is not None and not model.net.conditional:
-        raise ValueError(f"label={label} cannot be ordered: {model.method} is not conditional.")
+    check_label(model, label)
     chosen: Any = None if label is None else [label] * n
     if chosen is None and model.net.conditional:
         chosen = [i % classes for i in range(n)]

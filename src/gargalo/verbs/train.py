@@ -63,6 +63,7 @@ def train(
     CheckpointError where ``out`` holds a run already, or anything else. Ctrl-C and SIGTERM finish the step and save
     before they end the process.
     """
+    _check_interval(save_every)
     arguments = {key: value for key, value in options.items() if key not in SETTINGS}
     folders = suggestions(method.replace("-", "_"), arguments).get("folders", "folder")
     run, source = Path(out), open_source(data, folders)
@@ -96,6 +97,7 @@ def resume(
     run: str | Path, *, save_every: float = 30.0, tensorboard: bool = False, progress: Progress | None = None
 ) -> TrainedModel:
     """Goes on with a run from its last checkpoint, to the same end bit for bit as if it had never stopped."""
+    _check_interval(save_every)
     run = Path(run)
     checkpoint.read(run)
     with checkpoint.locked(run):
@@ -113,6 +115,11 @@ def resume(
         _drop_metrics_after(run, state.step)
         job.go(state)
         return _finished(run, source, progress)
+
+
+def _check_interval(seconds: float) -> None:
+    if not seconds >= 0:
+        raise ValueError(f"save_every={seconds} must be at least 0 seconds.")
 
 
 def _learned(model: LatentModel, init: str) -> dict[str, Tensor]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from gargalo.checkpoint import TrainedModel
+from gargalo.verbs._arrays import check_label
 from gargalo.verbs.latent import decode, embed
 
 SHOWN = 8  # numbers of a code, unless asked for others
@@ -30,8 +32,9 @@ def traverse(
     ``-span`` to ``span`` times it. Of an odd number of steps the middle one is the picture itself. Of a model that does
     not know its training data, as one in memory, it is the first eight numbers, by units.
     """
-    if steps < 2 or span <= 0:
-        raise ValueError(f"steps={steps} must be at least 2 and span={span} greater than 0.")
+    if steps < 2 or not 0 < span < math.inf:
+        raise ValueError(f"steps={steps} must be at least 2 and span={span} greater than 0 and finite.")
+    check_label(model, label)
     if not model.net.generative:
         raise ValueError(
             f"The code of a {model.method} is its input seen in detail: there are no single traits to move."
