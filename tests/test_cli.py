@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import gargalo
 from gargalo.cli import app
 from gargalo.cli.files import replacing
 from gargalo.data import open_source
@@ -205,3 +207,17 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path):
     with pytest.raises(TypeError), replacing(tmp_path / "z.csv") as temporary, temporary.open("w") as file:
         file.write(1)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_names_that_are_not_utf8_end_no_command(tmp_path):
+    folder, run = tmp_path / os.fsdecode(b"d\xe9"), tmp_path / "run"
+    folder.mkdir()
+    for number in range(12):
+        Image.fromarray(np.full((8, 8), 20 * number, np.uint8)).save(folder / os.fsdecode(b"%d\xef.png" % number))
+    done = run_gargalo("train", "autoencoder", folder, "--epochs", 1, "-o", run)
+    assert done.returncode == 0, done.stderr
+    gargalo.report(run)
+    app(["score", str(run), str(folder), "-o", str(tmp_path / "s.csv")], standalone_mode=False)
+    assert "7\\xef.png," in (tmp_path / "s.csv").read_text()
+    app(["embed", str(run), str(next(folder.iterdir())), "-o", str(tmp_path / "z.csv")], standalone_mode=False)
+    assert "\\xef.png," in (tmp_path / "z.csv").read_text()

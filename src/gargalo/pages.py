@@ -57,7 +57,7 @@ def report(run: str | Path, *, split: str = "test") -> Path:
         f"<style>{STYLE}</style><h1>{html.escape(title)}</h1>{''.join(parts)}</html>\n"
     )
     path, temporary = run / "report.html", run / "report.html.tmp"
-    temporary.write_text(page)
+    temporary.write_text(page, errors="backslashreplace")
     os.replace(temporary, path)
     return path
 

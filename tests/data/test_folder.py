@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 import zipfile
 from contextlib import ExitStack
@@ -85,6 +86,15 @@ def test_names_in_a_zip_that_lead_away_are_none(tmp_path: Path) -> None:
             archive.writestr(zipfile.ZipInfo(name), (tmp_path / "a.png").read_bytes())
     with ExitStack() as stack:
         assert [item.name for item in listing(tmp_path / "in.zip", frozenset({".png"}), stack)] == ["fine/a.png"]
+
+
+def test_names_that_are_not_utf8_are_written_out(tmp_path: Path) -> None:
+    for name in (b"caf\xe9", b"caf\xe8"):
+        picture(tmp_path / os.fsdecode(name) / "a.png", 8, 8)
+    (tmp_path / os.fsdecode(b"na\xefve.png")).write_bytes(b"no picture")
+    found = open_source(str(tmp_path))
+    assert found.names == ("caf\\xe8/a.png", "caf\\xe9/a.png")
+    assert [name for name, _ in found.skipped] == ["na\\xefve.png"]
 
 
 def test_a_damaged_zip_is_refused(tmp_path: Path) -> None:

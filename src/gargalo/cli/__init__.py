@@ -5,6 +5,7 @@ Data go to stdout, talk to stderr. A user's mistake ends with one message and st
 
 from __future__ import annotations
 
+import io
 import sys
 import warnings
 from typing import Any
@@ -29,6 +30,8 @@ __all__ = ["about", "anomaly", "app", "beats", "collection", "latent", "main", "
 def main() -> None:
     """The console command: a user's mistake is one line and status 2; a traceback is ours to mend."""
     warnings.showwarning = _say_warning
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # paths that are not UTF-8 go out as they came in
     try:
         app()
     except KeyboardInterrupt:

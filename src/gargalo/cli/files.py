@@ -21,6 +21,7 @@ def read_examples(run: Path, paths: list[Path]) -> tuple[list[str], Any]:
 
     import gargalo
     from gargalo.data.images import fit_image, read_image
+    from gargalo.data.listing import readable
 
     model = gargalo.load(run)
     spec = model.spec
@@ -36,7 +37,7 @@ def read_examples(run: Path, paths: list[Path]) -> tuple[list[str], Any]:
     if not files:
         raise ValueError(f"There are no pictures in {', '.join(map(str, paths))}.")
     arrays = [fit_image(read_image(file), spec.input_shape, spec.fit) for file in files]  # type: ignore[arg-type]
-    return [file.name for file in files], np.stack(arrays)
+    return [readable(file.name) for file in files], np.stack(arrays)
 
 
 def read_example(run: Path, path: Path) -> Any:

@@ -23,6 +23,7 @@ from gargalo.data import (  # so that their names register
     waves,
 )
 from gargalo.data.images import fit_image, read_image, write_image
+from gargalo.data.listing import readable
 from gargalo.data.music import sources as music
 from gargalo.data.source import Example, Part, Skipped, Source
 from gargalo.errors import DataError
@@ -129,7 +130,7 @@ def open_like(text: str, spec: DataSpec, trained_on: str = "") -> Source:
     place = Path(text).expanduser()
     if spec.kind == "image" and place.is_file() and place.suffix.lower() in folder.SUFFIXES:
         pictures = fit_image(read_image(place), spec.shape, spec.fit)[None]
-        return replace(arrays.picture_source(text, pictures), names=(place.name,))
+        return replace(arrays.picture_source(text, pictures), names=(readable(place.name),))
     if spec.kind == "sequence" and music.files_of_music(text):
         form = music_form(trained_on, spec)
         return music.like(text, spec, form.unit, form.force)

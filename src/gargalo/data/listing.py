@@ -24,7 +24,7 @@ BAD_ZIP = (  # what reading a damaged archive may raise, whatever packed it
 
 
 class Item(NamedTuple):
-    """A file by its name below the folder. ``stamp`` changes with its content; ``read`` raises DataError."""
+    """A file by its `readable` name below the folder. ``stamp`` changes with its content; ``read`` raises DataError."""
 
     name: str
     stamp: tuple[int, ...]
@@ -50,6 +50,11 @@ def listing(root: Path, suffixes: frozenset[str], stack: ExitStack) -> list[Item
     return sorted(items, key=lambda item: item.name)
 
 
+def readable(name: str) -> str:
+    """A file's name as UTF-8 holds it: other bytes, which a disk may have, are written out, such as \\xe9."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
 def _is_wanted(name: str, suffixes: frozenset[str]) -> bool:
     parts = PurePosixPath(name).parts
     hidden = any(part.startswith(".") or part.lower() in _JUNK for part in parts)
@@ -58,7 +63,7 @@ def _is_wanted(name: str, suffixes: frozenset[str]) -> bool:
 
 def _folder_items(root: Path, suffixes: frozenset[str]) -> Iterator[Item]:
     for file in _walk(root):
-        name = file.relative_to(root).as_posix()
+        name = readable(file.relative_to(root).as_posix())
         if not _is_wanted(name, suffixes):
             continue
         try:

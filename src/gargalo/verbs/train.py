@@ -188,7 +188,7 @@ class _Job:
         config = {k: v for k, v in self.fitting.config.items() if k not in ("sha256", "format")}
         config |= {"progress": state.counters()}
         checkpoint.save(self.run, config, chosen.state_dict(), state.tensors(), state.step)
-        (self.run / "README.md").write_text(card(self.run.name, config))
+        (self.run / "README.md").write_text(card(self.run.name, config), errors="backslashreplace")
 
     def _note(self, step: Any, validation: dict[str, float]) -> None:
         line = {"step": step.number, "loss": step.loss, "lr": step.lr, "validation": validation}
