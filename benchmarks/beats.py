@@ -78,8 +78,6 @@ def ship(name: str, runs: Path) -> None:
     made = "Made by `make weights-music`, and kept in half precision:"
     (out / "README.md").write_text(f"# {name}\n\n{made}\n\n{recipe.command(name)}{recipe.credit}")
     files = [file for file in out.rglob("*") if file.is_file()]
-    for file in files:
-        file.chmod(0o644)  # safetensors writes for the owner alone
     size = sum(file.stat().st_size for file in files)
     print(name, f"{size:,} bytes, {model.config['progress']}")
     if size > LARGEST:

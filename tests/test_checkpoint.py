@@ -1,21 +1,33 @@
 """Damage is found, whatever it is, and the older checkpoint takes over."""
 
+import errno
+import itertools
 import json
+import os
 import random
+import resource
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 import gargalo
-from gargalo import checkpoint
+from gargalo import checkpoint, disk
 from gargalo.errors import CheckpointError
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "vae"
+    gargalo.train("vae", "digits", folder, latent_dim=2, epochs=2)
+    return folder
+
+
 @pytest.fixture
-def run(tmp_path):
-    gargalo.train("vae", "digits", tmp_path / "run", latent_dim=2, epochs=2)
-    return tmp_path / "run"
+def run(trained, tmp_path):
+    return shutil.copytree(trained, tmp_path / "run")
 
 
 def newest(run):
@@ -107,6 +119,65 @@ def test_a_hostile_shape_is_refused(run):
     rewrite(folder, spec=spec | {"shape": [1, 10**6, 10**6]})
     with pytest.raises(CheckpointError, match="shape"):
         gargalo.load(run)
+
+
+def saved_again(run, step=5000):
+    """Writes what the newest checkpoint holds as another one."""
+    config, folder = checkpoint.read(run)
+    config = {key: value for key, value in config.items() if key not in ("sha256", "format")}
+    return checkpoint.save(run, config, gargalo.load(run).net.state_dict(), checkpoint.load_state(folder), step)
+
+
+def failing(function, after):
+    """The function until it was called so often, then a full disk."""
+
+    def call(*args, **options):
+        if not next(after):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return function(*args, **options)
+
+    return call
+
+
+WRITES = (disk, "save_file"), (disk, "sync"), (Path, "mkdir"), (Path, "rename")
+
+
+@pytest.mark.parametrize("number", range(9))  # a folder, two files, these and two more made sure of, a name, and that
+def test_whichever_write_fails_nothing_is_lost_or_left(run, monkeypatch, number):
+    folder, after = newest(run), itertools.chain([True] * number, itertools.repeat(False))
+    with monkeypatch.context() as patch:
+        for owner, name in WRITES:
+            patch.setattr(owner, name, failing(getattr(owner, name), after))
+        with pytest.raises(CheckpointError, match=f"No space left .* up to {folder.name}. Make room"):
+            saved_again(run)
+    assert list((run / "checkpoints").glob("writing-*")) == []
+    assert newest(run).name == (folder.name if number < 8 else "step-000005000")
+    saved_again(run)
+    assert newest(run).name == "step-000005000"
+
+
+def test_a_full_disk_is_one_message_whoever_notices(run, monkeypatch):
+    model, folder = gargalo.load(run), newest(run)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(CheckpointError, match=f"checkpoints cannot be written .*{folder.name}"):
+            saved_again(run)
+        with pytest.raises(CheckpointError, match=f"cannot be written .*{folder.name}"):
+            checkpoint.keep(run, "x.safetensors", model.net.state_dict(), model.config)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [*run.rglob("writing-*"), *run.rglob("x.*"), *run.rglob(".tmp*")] == []
+    assert newest(run) == folder
+
+
+def test_the_umask_says_who_may_read(tmp_path):
+    before = os.umask(0o027)
+    try:
+        gargalo.train("autoencoder", "digits", tmp_path / "run", latent_dim=2, epochs=1)
+    finally:
+        os.umask(before)
+    assert {file.stat().st_mode & 0o777 for file in tmp_path.rglob("*") if file.is_file()} == {0o640}
 
 
 def test_no_run_is_said_plainly(tmp_path):

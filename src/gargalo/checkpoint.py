@@ -15,7 +15,6 @@ import copy
 import hashlib
 import json
 import math
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -27,10 +26,10 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from gargalo import acceleration
+from gargalo import acceleration, disk
 from gargalo import methods as _  # noqa: F401  (registers the names that a config may hold)
 from gargalo.errors import CheckpointError
 from gargalo.model import LatentModel
@@ -121,27 +120,34 @@ def save(run: Path, config: dict[str, Any], weights: dict[str, Tensor], state: d
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise ValueError(f"{name} is not finite; the checkpoint was not written.")
     folder = run / "checkpoints"
-    folder.mkdir(parents=True, exist_ok=True)
-    final, temporary = folder / f"step-{step:09d}", folder / f"writing-{step:09d}"
-    for cut_short in folder.glob("writing-*"):
-        shutil.rmtree(cut_short)
-    temporary.mkdir()
-    digests: dict[str, str] = {}
-    for name, tensors in {"model.safetensors": weights, "state.safetensors": state}.items():
-        save_file({key: tensor.detach().contiguous() for key, tensor in tensors.items()}, temporary / name)
-        digests[name] = _digest(temporary / name)
-    config = {"format": FORMAT, **config, "sha256": digests}
-    config["sha256"]["config.json"] = _config_digest(config)
-    (temporary / "config.json").write_text(json.dumps(config, indent=2, allow_nan=False) + "\n")
-    for path in (*temporary.iterdir(), temporary):
-        _sync(path)
-    if final.exists():  # the same step again, after a crash between this and the next line: same content
-        shutil.rmtree(final)
-    temporary.rename(final)
-    _sync(folder)
+    final = folder / f"step-{step:09d}"
+    for cut_short in folder.glob(disk.UNFINISHED):
+        shutil.rmtree(cut_short, ignore_errors=True)
+    with disk.writing(folder, _left(run)) as temporary:
+        digests: dict[str, str] = {}
+        for name, tensors in {"model.safetensors": weights, "state.safetensors": state}.items():
+            disk.write_tensors(tensors, temporary / name)
+            digests[name] = disk.digest(temporary / name)
+        config = {"format": FORMAT, **config, "sha256": digests}
+        config["sha256"]["config.json"] = _config_digest(config)
+        (temporary / "config.json").write_text(json.dumps(config, indent=2, allow_nan=False) + "\n")
+        disk.sync(temporary / "config.json")
+        disk.sync(temporary)
+        if final.exists():  # the same step again, after a crash between this and the next line: same content
+            shutil.rmtree(final)
+        temporary.rename(final)
+        disk.sync(folder)
     for old in _checkpoints(run)[KEEP:]:
         shutil.rmtree(old, ignore_errors=True)
     return final
+
+
+def _left(run: Path) -> str:
+    """What a run has where no more can be written."""
+    there = _checkpoints(run)
+    if not there:
+        return "Nothing was saved before. Make room, or give another folder, and begin again."
+    return f"What was saved before is whole, up to {there[0].name}. Make room, then: gargalo resume {run}"
 
 
 def save_model(run: Path, model: TrainedModel) -> None:
@@ -235,13 +241,11 @@ def own_weights(model: TrainedModel) -> dict[str, Tensor]:
 def keep(run: Path, name: str, tensors: dict[str, Tensor], config: dict[str, Any], note: str = "") -> None:
     """Writes tensors that belong to a config's weights, and a ``note`` on them, beside the checkpoints, whole or not at
     all."""
-    tensors = {key: tensor.contiguous() for key, tensor in tensors.items()}
     marks = {"weights": config["sha256"]["model.safetensors"], "sha256": _tensors_digest(tensors, note), "note": note}
-    temporary = run / f"{name}.tmp"
-    save_file(tensors, temporary, metadata=marks)
-    _sync(temporary)
-    temporary.replace(run / name)
-    _sync(run)
+    with disk.writing(run, _left(run)) as temporary:
+        disk.write_tensors(tensors, temporary / name, marks)
+        (temporary / name).replace(run / name)
+        disk.sync(run)
 
 
 class Kept(NamedTuple):
@@ -351,7 +355,7 @@ def _verified_config(folder: Path) -> dict[str, Any]:
         if digests.pop("config.json") != _config_digest(config):
             raise CheckpointError(f"{file} is damaged: its digest does not match.")
         for name in ("model.safetensors", "state.safetensors"):
-            if _digest(folder / name) != digests.pop(name):
+            if disk.digest(folder / name) != digests.pop(name):
                 raise CheckpointError(f"{folder / name} is damaged: its digest does not match.")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{file} cannot be read: {error}") from error
@@ -368,24 +372,9 @@ def _config_digest(config: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _digest(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
 def _tensors_digest(tensors: dict[str, Tensor], note: str) -> str:
     found = hashlib.sha256(note.encode())
     for name in sorted(tensors):
         found.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}\n".encode())
         found.update(tensors[name].contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return found.hexdigest()
-
-
-def _sync(path: Path) -> None:
-    if os.name != "posix":  # a folder cannot be opened there
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
