@@ -113,6 +113,18 @@ def test_many_bad_steps_roll_back_with_half_the_rate_and_at_last_give_up():
         list(train(state, poisoned(state, set(range(41, 200))), SETTINGS))
 
 
+def test_the_best_weights_stay_when_others_go_back():
+    state, best = new_state(), {}
+    for step in train(state, poisoned(state, set(range(20, 31))), SETTINGS):
+        if step.number == 19:
+            state.observe(5.0)
+            best = {name: tensor.clone() for name, tensor in state.best.state_dict().items()}
+        if step.number == 32:
+            break
+    assert (state.roll_backs, state.best_loss) == (1, 5.0)
+    assert all(torch.equal(tensor, best[name]) for name, tensor in state.best.state_dict().items())
+
+
 def test_the_rate_rises_and_falls():
     settings = Settings(lr=1.0, warmup=10)
     rates = [rate_at(step, 1000, settings) for step in range(1, 1001)]

@@ -266,7 +266,8 @@ def _norm(gradients: list[Tensor]) -> float:
 
 
 def _snapshot(state: TrainState) -> dict[str, Tensor]:
-    return {name: tensor.clone() for name, tensor in state.tensors().items()}
+    """All that goes back; the best weights stay, as what they lost does."""
+    return {name: tensor.clone() for name, tensor in state.tensors().items() if not name.startswith("best.")}
 
 
 def _roll_back(state: TrainState, good: dict[str, Tensor]) -> None:
@@ -277,7 +278,8 @@ def _roll_back(state: TrainState, good: dict[str, Tensor]) -> None:
             "Try a lower --lr, or look at the data for extreme values."
         )
     state.lr_factor *= 0.5
-    state.restore(good, state.counters())
+    best = {f"best.{name}": tensor for name, tensor in state.best.state_dict().items()}
+    state.restore(good | best, state.counters())
 
 
 def rate_at(step: int, total: int, settings: Settings) -> float:
