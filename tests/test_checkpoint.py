@@ -121,10 +121,10 @@ def test_a_hostile_shape_is_refused(run):
         gargalo.load(run)
 
 
-def saved_again(run, step=5000):
+def saved_again(run, step=5000, **changes):
     """Writes what the newest checkpoint holds as another one."""
     config, folder = checkpoint.read(run)
-    config = {key: value for key, value in config.items() if key not in ("sha256", "format")}
+    config = {key: value for key, value in config.items() if key not in ("sha256", "format")} | changes
     return checkpoint.save(run, config, gargalo.load(run).net.state_dict(), checkpoint.load_state(folder), step)
 
 
@@ -154,6 +154,25 @@ def test_whichever_write_fails_nothing_is_lost_or_left(run, monkeypatch, number)
     assert newest(run).name == (folder.name if number < 8 else "step-000005000")
     saved_again(run)
     assert newest(run).name == "step-000005000"
+
+
+def test_a_kill_while_a_step_is_written_again_loses_nothing(run, monkeypatch):
+    folder, step = newest(run), checkpoint.read(run)[0]["progress"]["step"]
+
+    def killed(self, target):
+        if self.name.startswith("writing-"):
+            raise KeyboardInterrupt
+        return os.replace(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", killed)
+        assert saved_again(run, step) == folder == newest(run)  # of the same content nothing is written
+        with pytest.raises(KeyboardInterrupt):
+            saved_again(run, step, note="other")
+    assert "note" not in checkpoint.read(run)[0]
+    saved_again(run, step, note="other")
+    assert checkpoint.read(run)[0]["note"] == "other"
+    assert list((run / "checkpoints").iterdir()) == [folder]
 
 
 def test_a_full_disk_is_one_message_whoever_notices(run, monkeypatch):

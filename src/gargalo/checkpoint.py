@@ -120,7 +120,7 @@ def save(run: Path, config: dict[str, Any], weights: dict[str, Tensor], state: d
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise ValueError(f"{name} is not finite; the checkpoint was not written.")
     folder = run / "checkpoints"
-    final = folder / f"step-{step:09d}"
+    final, before = folder / f"step-{step:09d}", folder / f"before-step-{step:09d}"
     for cut_short in folder.glob(disk.UNFINISHED):
         shutil.rmtree(cut_short, ignore_errors=True)
     with disk.writing(folder, _left(run)) as temporary:
@@ -133,10 +133,14 @@ def save(run: Path, config: dict[str, Any], weights: dict[str, Tensor], state: d
         (temporary / "config.json").write_text(json.dumps(config, indent=2, allow_nan=False) + "\n")
         disk.sync(temporary / "config.json")
         disk.sync(temporary)
-        if final.exists():  # the same step again, after a crash between this and the next line: same content
-            shutil.rmtree(final)
+        if final.exists():  # as at the end of a run that had ended before
+            if _is_same(final, config):
+                return final
+            shutil.rmtree(before, ignore_errors=True)
+            final.rename(before)  # which counts until the new one is there
         temporary.rename(final)
         disk.sync(folder)
+    shutil.rmtree(before, ignore_errors=True)
     for old in _checkpoints(run)[KEEP:]:
         shutil.rmtree(old, ignore_errors=True)
     return final
@@ -339,8 +343,17 @@ def _compare(file: Path, expected: dict[str, Tensor]) -> None:
 
 
 def _checkpoints(run: Path) -> list[Path]:
-    """Newest first, by step: clocks can be wrong."""
-    return sorted((run / "checkpoints").glob("step-*"), reverse=True)
+    """Newest first, by step: clocks can be wrong. Last what was about to be replaced when a run was killed."""
+    folder = run / "checkpoints"
+    return [*sorted(folder.glob("step-*"), reverse=True), *folder.glob("before-*")]
+
+
+def _is_same(folder: Path, config: dict[str, Any]) -> bool:
+    """Whether a checkpoint is whole and of the same content, to which the digests belong."""
+    try:
+        return _verified_config(folder)["sha256"] == config["sha256"]
+    except CheckpointError:
+        return False
 
 
 def _verified_config(folder: Path) -> dict[str, Any]:
