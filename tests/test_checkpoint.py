@@ -101,6 +101,11 @@ def rewrite(folder, **changes):
     ("changes", "says"),
     [
         ({"format": 99}, "format 99"),
+        ({"format": -1}, "format -1"),
+        ({"format": True}, "format True"),
+        ({"method": 5}, "cannot be loaded"),
+        ({"arguments": []}, "cannot be loaded"),
+        ({"spec": []}, "no dictionary"),
         ({"arguments": {"latent_dim": 60000}}, "the config wants"),
         ({"arguments": {"latent_dim": 10**12}}, "latent_dim"),
         ({"arguments": {"latent_dim": 2, "evil": 1}}, "evil"),
@@ -116,9 +121,10 @@ def test_hostile_configs_allocate_nothing_and_say_why(run, changes, says):
 def test_a_hostile_shape_is_refused(run):
     folder = newest(run)
     spec = json.loads((folder / "config.json").read_text())["spec"]
-    rewrite(folder, spec=spec | {"shape": [1, 10**6, 10**6]})
-    with pytest.raises(CheckpointError, match="shape"):
-        gargalo.load(run)
+    for odd in ({"shape": [1, 10**6, 10**6]}, {"shape": {}}, {"likelihood": 5}, {"network": 5}):
+        rewrite(folder, spec=spec | odd)
+        with pytest.raises(CheckpointError, match=f"{next(iter(odd))}|loaded"):
+            gargalo.load(run)
 
 
 def saved_again(run, step=5000, **changes):

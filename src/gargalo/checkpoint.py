@@ -46,6 +46,7 @@ PRIOR = "prior.safetensors"  # beside the checkpoints, see `gargalo.verbs.prior`
 NORMALITY = "normality.safetensors"  # beside the checkpoints, see `gargalo.evaluation.normality`
 BEGUN = re.compile(rf"{LOCK}|checkpoints|{METRICS}|{SKIPPED}|events\.out\.tfevents\..*")  # before the first checkpoint
 MAX_CONFIG_BYTES = 4 << 20
+ODD = ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError  # of what is not what it should be
 migrations: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}  # from a format to the next
 
 
@@ -206,7 +207,7 @@ def load(path: str | Path, *, device: str = "cpu") -> TrainedModel:
             expected = build(config)[0].state_dict()
         _compare(file, expected)
         model = with_kept_prior(assemble(config, load_file(file), Path(path)))
-    except (ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
+    except (*ODD, RuntimeError, SafetensorError) as error:
         raise CheckpointError(f"{folder} cannot be loaded: {error}") from error
     acceleration.keep_freed_memory()
     return model.to(device)
@@ -363,14 +364,14 @@ def _verified_config(folder: Path) -> dict[str, Any]:
             raise CheckpointError(f"{file} is too large to be one of ours.")
         config: dict[str, Any] = json.loads(file.read_bytes())
         version, digests = config["format"], dict(config["sha256"])
-        if not isinstance(version, int) or version > FORMAT:
-            raise CheckpointError(f"{file} has format {version}; this Gargalo reads up to {FORMAT}. Update gargalo.")
+        if type(version) is not int or not 1 <= version <= FORMAT:
+            raise CheckpointError(f"{file} has format {version!r}; this Gargalo reads 1 to {FORMAT}. Update gargalo.")
         if digests.pop("config.json") != _config_digest(config):
             raise CheckpointError(f"{file} is damaged: its digest does not match.")
         for name in ("model.safetensors", "state.safetensors"):
             if disk.digest(folder / name) != digests.pop(name):
                 raise CheckpointError(f"{folder / name} is damaged: its digest does not match.")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, *ODD, RecursionError) as error:
         raise CheckpointError(f"{file} cannot be read: {error}") from error
     while version < FORMAT:
         config = migrations[version](config)

@@ -120,6 +120,8 @@ class DataSpec:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> DataSpec:
         """Raises CheckpointError where the dictionary is not one that ``to_json`` made."""
+        if not isinstance(values, dict):
+            raise CheckpointError(f"The data spec is no dictionary: {values!r:.80}")
         known = {field.name for field in fields(cls)}
         if unknown := sorted(set(values) - known):
             raise CheckpointError(f"Unknown entries in the data spec: {', '.join(unknown)}.")

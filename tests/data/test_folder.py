@@ -152,3 +152,9 @@ def test_large_entries_are_mapped_and_stay_unwritten(tmp_path: Path, monkeypatch
     monkeypatch.setenv("GARGALO_MEMORY_LIMIT", "much")
     with pytest.raises(DataError, match="GARGALO_MEMORY_LIMIT"):
         open_source(str(tmp_path / "in"))
+
+
+def test_a_size_beyond_what_one_example_may_hold_is_refused_at_once(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png", 8, 8)
+    with pytest.raises(ValueError, match=r"size=100000: .* more than 16,777,216 numbers"):
+        open_source(f"{tmp_path}:size=100000")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from gargalo.data.listing import Item, listing
 from gargalo.data.source import Skipped, Source
 from gargalo.errors import DataError
 from gargalo.registry import source
-from gargalo.spec import DataSpec
+from gargalo.spec import MAX_NUMBERS, DataSpec
 
 AUTO_SIZE = 64  # for pictures of many sizes, and the largest common size that is kept
 _WORKERS = 2
@@ -132,11 +133,14 @@ def decode(
     """Reads and stores what ``read`` makes of all items, each row the channels of so many ``pictures``; those that
     cannot be read are left out and named in the facts, which have a name for every row."""
     for tried in (1, 3) if channels == "auto" else (channels,):
+        shape = (tried * pictures, *size)
+        if math.prod(shape) > MAX_NUMBERS:
+            raise ValueError(f"size={max(size)}: {shape} has more than {MAX_NUMBERS:,} numbers. Take a smaller size.")
         facts: dict[str, Any] = {"names": [], "skipped": []}
         look = partial(_try, read, tried)
         rows = _rows(path, items, look, facts, stop_at_color=channels == "auto" and tried == 1)
         try:
-            return cache.store(key, (tried * pictures, *size), rows, facts)
+            return cache.store(key, shape, rows, facts)
         except _Color:
             continue
     raise AssertionError("three channels hold every picture")
