@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ import pytest
 from PIL import Image
 
 import gargalo
-from gargalo.cli import app
+from gargalo.cli import anomaly, app
 from gargalo.cli.files import replacing
 from gargalo.data import open_source
+from gargalo.data.source import Source
 from gargalo.verbs.about import LISTS
 
 
@@ -201,6 +203,22 @@ def test_options_that_mean_nothing_are_refused(tmp_path, monkeypatch, digits_run
     known = {"RUN": digits_run, "PICTURE": "a.png"}
     with pytest.raises(ValueError, match=says):
         app([str(known.get(part, part)) for part in arguments], standalone_mode=False)
+
+
+def test_what_is_scored_is_not_kept(monkeypatch, digits_run):
+    gathered, most, gather = [], 0, Source.gather
+
+    def watched(self, index):
+        nonlocal most
+        most = max(most, sum(part() is not None for part in gathered))
+        part = gather(self, index)
+        gathered.append(weakref.ref(part.target))
+        return part
+
+    monkeypatch.setattr(anomaly, "SCORED_AT_ONCE", 400)
+    monkeypatch.setattr(Source, "gather", watched)
+    app(["score", str(digits_run), "digits", "--worst", "0"], standalone_mode=False)
+    assert most == 1
 
 
 def test_what_cannot_be_written_leaves_nothing(tmp_path):

@@ -78,6 +78,13 @@ def test_p_values_count_the_held_out_examples_that_are_as_strange():
     np.testing.assert_allclose(known(held_out).p_values(answers[:, :2]), two)
 
 
+def test_the_spread_of_parts_is_that_of_all_rows():
+    rows = torch.randn(50, 3, 4) * 5 + 300
+    mean, deviation = normality._spread(rows.split(7))
+    torch.testing.assert_close(mean, rows.mean(0))
+    torch.testing.assert_close(deviation, rows.std(0, correction=0))
+
+
 def test_tensors_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="held_out has shape"):
         known(torch.zeros(5, 3))

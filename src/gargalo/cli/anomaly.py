@@ -45,8 +45,8 @@ def score(
         keep(out, data, source.name)
     index = source.indices(split)  # type: ignore[arg-type]
     names = [source.names[i] if source.names else str(i) for i in index.tolist()]
-    parts = [(rows, source.gather(rows)) for rows in index.split(SCORED_AT_ONCE)]
-    found = [gargalo.score(model, part.target, labels=part.condition, seed=seed) for _, part in parts]
+    parts = map(source.gather, index.split(SCORED_AT_ONCE))  # one after another: all may not fit the memory
+    found = [gargalo.score(model, part.target, labels=part.condition, seed=seed) for part in parts]
     p, strangeness = (np.concatenate([getattr(f, key) for f in found]) for key in ("p_value", "strangeness"))
     rows = list(zip(p.tolist(), strangeness.tolist(), [r for f in found for r in f.reason], names, strict=True))
     order = np.argsort(-strangeness, kind="stable").tolist()

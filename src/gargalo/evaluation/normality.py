@@ -12,7 +12,7 @@ logarithm), and the largest is the example's strangeness. Vectors and sequences 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -136,11 +136,11 @@ def fit(model: TrainedModel, source: Source, *, seed: int = 0) -> Normality:
     features, codes = (torch.cat(part) for part in zip(*parts, strict=True))
     center, spread = features.mean(0), codes.std(0, correction=0).clamp(min=1e-3)
     held_out = dataclasses.replace(train, index=source.indices("validation"))
-    heats = torch.cat([_unexplained(model.net, batch) for batch in held_out.in_order()])
+    heat_mean, heat_deviation = _spread(_unexplained(model.net, batch) for batch in held_out.in_order())
     unknown = torch.zeros(4)
     found = Normality(
         center, _whitening(features - center), features.half(), codes / spread, spread, unknown, unknown + 1,
-        torch.zeros(0, 4), heats.mean(0), heats.std(0, correction=0),
+        torch.zeros(0, 4), heat_mean, heat_deviation,
     )  # fmt: skip
     raw = torch.cat([found.answers(model, batch) for batch in held_out.in_order()])
     mean, deviation = raw.mean(0), raw.std(0, correction=0).clamp(min=1e-6)
@@ -171,6 +171,15 @@ def heat(net: LatentModel, known: Normality, batch: Batch) -> Tensor:
     at each place."""
     deviation = known.heat_deviation
     return (_unexplained(net, batch) - known.heat_mean) / (deviation + deviation.mean() + TINY)
+
+
+def _spread(parts: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation over the rows of all ``parts``, ``[*shape]`` each; no part is kept."""
+    count, total, squares = 0, 0.0, 0.0
+    for part in parts:
+        count, total, squares = count + len(part), total + part.double().sum(0), squares + part.double().square().sum(0)
+    mean = torch.as_tensor(total) / count
+    return mean.float(), (torch.as_tensor(squares) / count - mean.square()).clamp(min=0).sqrt().float()
 
 
 def _whitening(centered: Tensor) -> Tensor:
