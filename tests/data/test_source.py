@@ -54,3 +54,9 @@ def test_validation_is_a_tenth_but_not_more_than_is_of_use():
         "validation": 2_000,
         "test": 2_500,
     }
+
+
+def test_of_equal_examples_it_is_said_that_they_are_one() -> None:
+    spec = DataSpec("vector", (2,))
+    with pytest.raises(DataError, match="same has 1 different example, too few for a validation part"):
+        Source("same", spec, torch.ones(40, 2)).indices("validation")

@@ -103,9 +103,9 @@ class Source:
         index = torch.nonzero(self._groups == PARTS.index(part)).flatten()
         if not len(index):
             groups = "" if self.clusters is None else f" of {len(torch.unique(self.clusters)):,} unrelated things"
-            raise DataError(
-                f"{self.name} has {len(self):,} examples{groups}, too few for a {part} part. Give more data."
-            )
+            count = len(np.unique(self.digests))
+            different = f"{count:,} different example" + ("s" if count != 1 else "")
+            raise DataError(f"{self.name} has {different}{groups}, too few for a {part} part. Give more data.")
         return index
 
     @cached_property
