@@ -127,3 +127,9 @@ def test_the_quick_rectifier_is_a_rectifier():
     x = torch.tensor([-2.0, -0.0, 0.0, 3.5, float("inf"), float("-inf")])
     quick = acceleration.QuickReLU()
     assert quick(x.bfloat16()).tolist() == quick(x).tolist() == [0, 0, 0, 3.5, float("inf"), 0]
+
+
+@pytest.mark.parametrize("name", ["meta", "nonsense", "cuda:99"])
+def test_a_device_that_gives_nothing_back_is_refused(name):
+    with pytest.raises(ValueError, match=f"device='{name}' cannot be used here"):
+        acceleration.pick_device(name)

@@ -148,12 +148,15 @@ def uses_bfloat16(device: torch.device, precision: Precision) -> bool:
 
 
 def pick_device(name: str) -> torch.device:
-    """ "auto" takes a GPU where there is one. ValueError for a name that torch does not know."""
+    """ "auto" takes a GPU where there is one. ValueError for a name that torch does not know, or where nothing can be
+    read back from."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        return torch.zeros(1, device=name).device
-    except (RuntimeError, AssertionError) as error:
+        tried = torch.zeros(1, device=name)
+        tried.item()
+        return tried.device
+    except (RuntimeError, AssertionError, ImportError) as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(f"device={name!r} cannot be used here: {reason} Leave it 'auto', or say 'cpu'.") from error
 
