@@ -251,6 +251,7 @@ def test_a_signal_finishes_the_step_and_saves(tmp_path, number, status):
     message = process.communicate(timeout=60)[1]
     assert process.returncode == status, message
     assert "Traceback" not in message
+    assert (f"Stopped. What was done is saved; go on with `gargalo resume {run}`." in message) == (status == 130)
     assert checkpoint.load(run).config["progress"]["step"] > 0
 
 

@@ -142,14 +142,14 @@ def save(run: Path, config: dict[str, Any], weights: dict[str, Tensor], state: d
         temporary.rename(final)
         disk.sync(folder)
     shutil.rmtree(before, ignore_errors=True)
-    for old in _checkpoints(run)[KEEP:]:
+    for old in saved(run)[KEEP:]:
         shutil.rmtree(old, ignore_errors=True)
     return final
 
 
 def _left(run: Path) -> str:
     """What a run has where no more can be written."""
-    there = _checkpoints(run)
+    there = saved(run)
     if not there:
         return "Nothing was saved before. Make room, or give another folder, and begin again."
     return f"What was saved before is whole, up to {there[0].name}. Make room, then: gargalo resume {run}"
@@ -175,7 +175,7 @@ def read(path: Path) -> tuple[dict[str, Any], Path]:
     """
     if not path.exists():
         raise CheckpointError(f"There is no run at {path}. Train one with: gargalo train METHOD DATA -o {path}")
-    candidates = [path] if (path / "config.json").exists() else _checkpoints(path)
+    candidates = [path] if (path / "config.json").exists() else saved(path)
     if not candidates:
         raise CheckpointError(f"{path} holds no checkpoint. A run folder is what `gargalo train -o` made.")
     reasons: list[str] = []
@@ -306,7 +306,7 @@ def new_run(run: Path) -> Iterator[None]:
 
 
 def _check_free(run: Path) -> None:
-    if _checkpoints(run):
+    if saved(run):
         raise CheckpointError(f"{run} holds a run already. Go on with `gargalo resume {run}`, or give another -o.")
     found = sorted(path.name for path in run.iterdir()) if run.exists() else []
     foreign = [name for name in found if not (LOCK in found and BEGUN.fullmatch(name))]
@@ -343,7 +343,7 @@ def _compare(file: Path, expected: dict[str, Tensor]) -> None:
                 raise CheckpointError(f"{file} holds {name} of shape {shape}; the config wants {tuple(tensor.shape)}.")
 
 
-def _checkpoints(run: Path) -> list[Path]:
+def saved(run: Path) -> list[Path]:
     """Newest first, by step: clocks can be wrong. Last what was about to be replaced when a run was killed."""
     folder = run / "checkpoints"
     return [*sorted(folder.glob("step-*"), reverse=True), *folder.glob("before-*")]

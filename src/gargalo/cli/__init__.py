@@ -35,7 +35,6 @@ def main() -> None:
     try:
         app()
     except KeyboardInterrupt:
-        say("Stopped. What was done is saved; go on with `gargalo resume RUN`.")
         sys.exit(130)
     except (ValueError, TypeError, OSError) as error:
         if isinstance(error, TypeError) and "posterior" not in str(error):

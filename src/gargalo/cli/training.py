@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import Enum
 from inspect import Parameter, Signature
 from pathlib import Path
@@ -44,6 +45,19 @@ def _train() -> None:  # pyright: ignore[reportUnusedFunction]
     """Train a method on a data set: gargalo train METHOD DATA -o RUN."""
 
 
+@contextmanager
+def _stopped(run: Path) -> Iterator[None]:
+    """Says after Ctrl-C what is there."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        from gargalo import checkpoint
+
+        saved = f"What was done is saved; go on with `gargalo resume {run}`." if checkpoint.saved(run) else ""
+        say(f"Stopped. {saved or 'Nothing was saved yet.'}")
+        raise typer.Exit(130) from None
+
+
 def _train_command(name: str) -> Callable[..., None]:
     """A function whose signature Typer reads: what every run takes, then the method's own arguments."""
     from dataclasses import fields
@@ -57,7 +71,7 @@ def _train_command(name: str) -> Callable[..., None]:
         if options["time"] is not None:
             options["time"] = seconds(options["time"])
         options = {k: v.value if isinstance(v, Enum) else v for k, v in options.items()}
-        with progress_bar() as progress:
+        with _stopped(out), progress_bar() as progress:
             gargalo.train(name, data, out, progress=progress, **options)
         say(f"Saved {out}. Now: gargalo evaluate {out}, gargalo report {out}")
 
@@ -112,6 +126,6 @@ def resume(
     """Go on with a run that was stopped, to the same end as if it had not been."""
     import gargalo
 
-    with progress_bar() as progress:
+    with _stopped(run), progress_bar() as progress:
         gargalo.resume(run, save_every=save_every, tensorboard=tensorboard, progress=progress)
     say(f"Saved {run}.")
