@@ -118,7 +118,7 @@ class DataSpec:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> DataSpec:
+    def from_json(cls, values: Any) -> DataSpec:
         """Raises CheckpointError where the dictionary is not one that ``to_json`` made."""
         if not isinstance(values, dict):
             raise CheckpointError(f"The data spec is no dictionary: {values!r:.80}")
