@@ -118,7 +118,7 @@ def timing(groove: Path) -> dict[str, float]:
 
 def measure(groove: Path, runs: Path) -> None:
     run = runs / "drums-bits"
-    if not checkpoint.started(run):
+    if not checkpoint.saved(run):
         gargalo.train(
             "music", f"drums:path={groove}", run, time=360, network="mixer:size=small", batch_size=128, seed=0
         )
@@ -147,7 +147,7 @@ def main() -> None:
         measure(given.groove, given.runs)
         return
     for name in given.ship or RECIPES:
-        if not checkpoint.started(given.runs / name):
+        if not checkpoint.saved(given.runs / name):
             recipe = RECIPES[name]
             data = recipe.data.replace("path=groove", f"path={given.groove}")
             gargalo.train(recipe.method, data, given.runs / name, **recipe.options)
