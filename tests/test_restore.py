@@ -41,6 +41,22 @@ def model(method, corruption="auto", channels=3, *, size=48, fresh=False, levels
     return TrainedModel(net.eval().requires_grad_(False), objective.eval(), config)
 
 
+def test_black_of_noisy_pictures_comes_out_black(monkeypatch):
+    spec = DataSpec("image", (3, 48, 48), network="convnet", fit="cut", likelihood="gaussian")
+    arguments = {"size": "tiny", "self_supervised": True}
+    config = configured("denoiser", spec, 100, arguments, Settings(), corruption="auto", augment="none", parts={})
+    net, objective = checkpoint.build(config)  # which gives back what it is given
+    monkeypatch.setattr(restore, "_noise_levels", lambda pixels: np.full(3, 25.0))
+    given = np.full((60, 50, 3), 10, np.uint8)  # the mean of black with noise of 25 that was cut
+    learner = TrainedModel(net.eval().requires_grad_(False), objective.eval(), config)
+    assert gargalo.denoise(learner, given).max() <= 1
+    assert np.array_equal(gargalo.denoise(learner, given + 118), given + 118)
+    uncut = np.full((60, 50, 3), 10 / 255)
+    uncut[0, 0] = -0.1
+    assert np.allclose(gargalo.denoise(learner, uncut)[1:], uncut[1:], atol=1e-4)
+    assert np.array_equal(gargalo.denoise(model("denoiser", "none", fresh=True), given), given)  # nor learned
+
+
 def plain(corruption, size=(8, 8)):
     """A model that is no restorer."""
     spec = DataSpec("image", (1, *size))

@@ -112,6 +112,18 @@ def test_neighbors_are_two_pixels_of_each_square_side_by_side():
     assert len({number for number, *_ in seen}) == len(seen)  # a number means one pair
 
 
+def test_means_of_what_was_cut_say_what_was_meant():
+    meant = torch.tensor([0.0, 0.02, 0.05, 0.1, 0.5, 0.9, 0.97, 1.0])
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(2, 8, 200_000, generator=generator) * torch.tensor([0.1, 0.02])[:, None, None]
+    mean = (meant[:, None] + noise).clamp(0, 1).mean(2)
+    found = functional.uncut(mean.view(1, 2, 2, 4), torch.tensor([0.1, 0.02]))
+    assert float((mean - meant).abs().max()) > 0.03
+    assert torch.allclose(found.view(2, 8), meant.expand(2, 8), atol=2e-3)
+    values = torch.rand(1, 1, 9, 9)
+    assert torch.allclose(functional.uncut(values, torch.zeros(1)), values, atol=1e-5)
+
+
 def scenes(n=40, side=32):
     """Smooth pictures, which are easily told from noise."""
     with seeded(3):
@@ -130,6 +142,8 @@ def test_noise_is_learned_without_clean_pictures():
         pass  # the targets are not numbers: nothing may look at them
     error = (repaired(state.average, noisy) - clean).square().mean()
     assert float(error) < 0.35 * 0.01
+    found = objective.eval()(model, Batch(noisy, noisy))
+    assert torch.equal(found.total.detach(), found.terms["nll"])  # by which weights are chosen: `apart` likes noise
 
 
 @pytest.mark.parametrize("side", [13, 48, 50])

@@ -28,7 +28,7 @@ from gargalo.data.corruptions.ranges import limits
 from gargalo.errors import DataError, OutOfDomainWarning, check_range
 from gargalo.networks.restorer import Decoder, Encoder
 from gargalo.registry import corruption
-from gargalo.verbs._layouts import enlarged, floats, laid_out, raw, size_text, split
+from gargalo.verbs._layouts import TOPS, enlarged, floats, laid_out, raw, size_text, split
 from gargalo.verbs._tiling import Restorer, padded, pieces, reach, turned
 from gargalo.verbs.score import warn_if_unlike
 
@@ -198,7 +198,9 @@ def _denoised(task: _Task, pixels: np.ndarray, sigma: float | None) -> np.ndarra
         text = "learned from color pictures, and not noise that is the same in all channels. Take a gray one"
         warnings.warn(f"{_name(task.model)} {text}, such as denoiser-gray.", OutOfDomainWarning, stacklevel=4)
     if not task.extra:
-        return _restored(task, pixels, None)
+        # Of pictures with noise alone a model can learn the mean of what was cut, not what was meant.
+        blind = getattr(task.model.objective, "independent_noise", False) and _is_cut(pixels)
+        return _restored(task, pixels, None, cut=torch.from_numpy(_noise_levels(pixels) / 255) if blind else None)
     levels = _noise_levels(pixels) if sigma is None else np.full(channels, sigma)
     most = levels.max()
     name, given = corruption.parse(task.model.corruption)
@@ -211,6 +213,12 @@ def _denoised(task: _Task, pixels: np.ndarray, sigma: float | None) -> np.ndarra
         )
     told = (_told(task, levels) / 255).astype(np.float32)
     return _restored(task, pixels, np.broadcast_to(told, (*pixels.shape[:2], len(told))))
+
+
+def _is_cut(pixels: np.ndarray) -> bool:
+    """Whether noise ended at black and white."""
+    colors, _ = split(pixels)
+    return pixels.dtype in TOPS or bool(((colors >= 0) & (colors <= 1)).all())
 
 
 def _told(task: _Task, levels: np.ndarray) -> np.ndarray:
@@ -255,10 +263,15 @@ def _hidden(mask: Any) -> np.ndarray:
 
 @torch.no_grad()
 def _restored(
-    task: _Task, pixels: np.ndarray, extra: np.ndarray | None, wanted: np.ndarray | None = None
+    task: _Task,
+    pixels: np.ndarray,
+    extra: np.ndarray | None,
+    wanted: np.ndarray | None = None,
+    cut: Tensor | None = None,
 ) -> np.ndarray:
     """``[H, W, C]`` piece by piece; pieces with nothing ``wanted`` stay as they are. ``extra`` ``[H, W, E]`` is what
-    the model is told beside the picture, or beside each channel, where it sees them one by one."""
+    the model is told beside the picture, or beside each channel, where it sees them one by one; ``cut`` ``[C]`` the
+    noise whose cutting is undone in what comes out."""
     colors, alpha = split(pixels)
     height, width, count = colors.shape
     if task.fixed and task.fixed != (height, width):
@@ -275,6 +288,8 @@ def _restored(
             x = _seen(task, colors[piece.read], None if extra is None else extra[piece.read])
             restored = task.quick(x) if pixels.dtype == np.uint8 else task.restore(x)
             restored = _answer(task, restored, colors[piece.read])
+            if cut is not None:
+                restored = functional.uncut(restored, cut)
             out[*piece.write, :count] = raw(restored[0][:, *piece.keep], pixels.dtype)
         if alpha.shape[2]:
             part = alpha[piece.read]
