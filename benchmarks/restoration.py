@@ -144,8 +144,13 @@ def as_files() -> None:
             found = cleaned(pictures, 25, lambda x, f=restore: f(x / 255, 25 / 255), file=True)
             write("restoration", rows(case, what, who, found))
         model = gargalo.shipped(weight)
-        found = cleaned(pictures, 25, lambda x, m=model: gargalo.denoise(m, x) / 255, file=True)
-        write("restoration", rows(case, what, weight, found, "opencv-nlm"))
+        for who, eight in ((weight, False), (f"{weight}, self-ensemble", True)):
+            found = cleaned(pictures, 25, lambda x, m=model, e=eight: denoised(m, x, e), file=True)
+            write("restoration", rows(case, what, who, found, "bm3d" if eight else "opencv-nlm"))
+
+
+def denoised(model: gargalo.TrainedModel, pixels: np.ndarray, self_ensemble: bool) -> np.ndarray:
+    return gargalo.denoise(model, pixels, self_ensemble=self_ensemble) / 255
 
 
 def of_pictures() -> list[str]:
