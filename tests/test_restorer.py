@@ -190,7 +190,7 @@ def test_chance_in_a_few_small_pictures_is_no_complaint(tmp_path):
     for seed in range(8):
         np.save(tmp_path / f"{seed}.npy", np.random.default_rng(seed).normal(128, 25, (4, 16, 16, 1)).astype(np.uint8))
         source = open_source(str(tmp_path / f"{seed}.npy"))
-        assert noise.complaint(Neighbors(1.0), source, "none") is None
+        assert noise.complaint(Neighbors(1.0, 1.0, 1), source, "none") is None
 
 
 @pytest.fixture

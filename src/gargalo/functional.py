@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from gargalo.distributions import DiagonalGaussian, sum_event
 
+LEAST_SIDE, FEW_SQUARES = 64, 8  # pixels for squares to be looked for, and squares for their tenth to be believed
 NORMAL_MAD, NORMAL_TENTH = 0.6745, 1.2816  # of a standard normal: median of absolute values; a tenth lie below minus it
 
 
@@ -172,21 +173,40 @@ def noise_std(x: Tensor) -> Tensor:
     where there are no others. Small pictures give the median of all wavelets. What edges are left makes it some levels
     of 255 too high where there is little noise.
     """
-    height, width = (side // 2 * 2 for side in x.shape[-2:])
-    if min(height, width) < 2:
+    if min(x.shape[-2:]) < 2:
         return x.new_zeros(x.shape[:2])
-    x = x[..., :height, :width]
-    columns = x[..., ::2] - x[..., 1::2]
-    wavelets = (columns[..., ::2, :] - columns[..., 1::2, :]).abs() / 2
-    side = 8
-    if min(height, width) < 8 * side:
-        return wavelets.flatten(2).median(2).values / NORMAL_MAD
-    levels, mean = F.avg_pool2d(wavelets, side).flatten(2), F.avg_pool2d(x, 2 * side).flatten(2)
+    if min(x.shape[-2:]) < LEAST_SIDE:
+        return _wavelets(x).flatten(2).median(2).values / NORMAL_MAD
+    levels, mean = _squares(x)
     clipped = ((mean - 0.5).abs() > 0.44).expand_as(levels)
     clipped = clipped & ~(clipped.float().mean(2, keepdim=True) > 0.9)
-    flat = levels.masked_fill(clipped, torch.nan).nanquantile(0.1, 2)
+    return levels.masked_fill(clipped, torch.nan).nanquantile(0.1, 2)
+
+
+def noise_by_brightness(x: Tensor, bins: int) -> Tensor:
+    """The same of all pictures ``[N, C, H, W]`` together, by how bright squares are, from 0 to 1 in so many ``bins``:
+    ``[C, bins]``, nan where there are few squares. Sides are `LEAST_SIDE` at the least."""
+    levels, mean = (part.transpose(0, 1).flatten(1) for part in _squares(x))
+    place = (mean * bins).long().clamp(0, bins - 1)
+    each = torch.where(place[:, None] == torch.arange(bins, device=x.device)[:, None], levels[:, None], torch.nan)
+    return each.nanquantile(0.1, 2).masked_fill(each.isfinite().sum(2) < FEW_SQUARES, torch.nan)
+
+
+def _wavelets(x: Tensor) -> Tensor:
+    """The finest diagonal ones of Haar, without their sign: ``[N, C, H/2, W/2]``."""
+    height, width = (side // 2 * 2 for side in x.shape[-2:])
+    columns = x[..., :height, :width:2] - x[..., :height, 1:width:2]
+    return (columns[..., ::2, :] - columns[..., 1::2, :]).abs() / 2
+
+
+def _squares(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Of squares of 16 pixels the standard deviation of noise, as a tenth of those without anything else would have it
+    at the most, and the brightness: ``[N, C, S]`` each."""
+    side = 8
     mean_abs = (2 / math.pi) ** 0.5  # of a standard normal; a mean of 64 has a standard deviation of a tenth of it
-    return flat / (mean_abs - NORMAL_TENTH * (1 - mean_abs**2) ** 0.5 / side)
+    tenth = mean_abs - NORMAL_TENTH * (1 - mean_abs**2) ** 0.5 / side
+    levels = F.avg_pool2d(_wavelets(x), side).flatten(2) / tenth
+    return levels, F.avg_pool2d(x, 2 * side).flatten(2)
 
 
 def uncut(mean: Tensor, std: Tensor) -> Tensor:

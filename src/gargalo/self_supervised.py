@@ -13,6 +13,9 @@ from gargalo.distributions import tile
 from gargalo.model import Batch, Output
 from gargalo.objectives import Loss, Objective, loss
 
+BINS, NEWEST = 16, 0.02  # of brightness; share of a new measurement of noise in what is known
+RATIO = 0.5  # of the noise that is added to one picture: the other gets twice as much, with its sign turned
+
 
 class Masked(Objective):
     """-log p(x|z) of whole examples whose code saw a part of them, in training; later it sees all (He et al. 2022).
@@ -34,16 +37,24 @@ class Neighbors(Objective):
     """Pictures known only with their noise: each is seen through one pixel of every four, and the one beside it is
     foretold (Huang et al. 2021). Only what is the same in both can be, and noise that is independent is not.
 
-    ``consistency`` weighs that the two halves of what is made of the whole picture differ as the answers do. The
-    batch's target is not looked at, nor what is beyond a multiple of four rows and columns: halves must have even
+    ``consistency`` weighs that the two halves of what is made of the whole picture differ as the answers do. Halves are
+    rougher than pictures, so that what learned from them alone leaves noise where a picture is smooth:
+    ``recorruption`` weighs that from the whole picture with more noise the picture with less is foretold, of noise such
+    that both have none in common (Pang et al. 2021). How much there is of it in ``channels`` is measured by brightness,
+    in pictures of `functional.LEAST_SIDE` pixels at the least; smaller ones go without.
+
+    The batch's target is not looked at, nor what is beyond a multiple of four rows and columns: halves must have even
     sides, for networks that fold them.
     """
 
+    noise: Tensor
+
     independent_noise = True  # is taken for granted: see `gargalo.evaluation.noise`
 
-    def __init__(self, consistency: float) -> None:
+    def __init__(self, consistency: float, recorruption: float, channels: int) -> None:
         super().__init__()
-        self.consistency = consistency
+        self.consistency, self.recorruption = consistency, recorruption
+        self.register_buffer("noise", torch.full((channels, BINS), torch.nan))  # standard deviations
 
     def forward(self, model: nn.Module, batch: Batch, player: str = "model") -> Loss:
         if batch.input.shape[1] != batch.target.shape[1]:
@@ -62,7 +73,32 @@ class Neighbors(Objective):
         answer = out.likelihood.mode
         variance = (answer - other).square().mean().detach()  # of what cannot be foretold: weighs both terms alike
         apart = 0.5 * (answer - other - whole_one + whole_other).square().flatten(1).sum(1) / variance
-        return loss(out.nll + self.consistency * apart, nll=out.nll, apart=apart)
+        total, terms = out.nll + self.consistency * apart, {"nll": out.nll, "apart": apart}
+        if self.recorruption and min(high, wide) >= functional.LEAST_SIDE:
+            terms["whole"] = self._whole(model, noisy)
+            total = total + self.recorruption * terms["whole"]
+        return loss(total, **terms)
+
+    def _whole(self, model: nn.Module, noisy: Tensor) -> Tensor:
+        """Half the squared error in foretelling less noise from more, by the variance of the target, ``[N]``."""
+        std, brightness = self._measured(noisy.detach())
+        more = std * torch.randn_like(noisy)
+        out: Output = model(Batch(noisy + RATIO * more, noisy))
+        error = (out.likelihood.mode - noisy + more / RATIO).square() / (std.square().mean() * (1 + RATIO**-2))
+        known = (brightness > 2 * std) & (brightness < 1 - 2 * std) & (std > 0)  # elsewhere noise was cut, or is none
+        return 0.5 * torch.where(known, error, 0.0).flatten(1).sum(1)
+
+    def _measured(self, noisy: Tensor) -> tuple[Tensor, Tensor]:
+        """Standard deviation of the noise, by what was measured at this and all steps before, and the brightness, of
+        every pixel."""
+        found = functional.noise_by_brightness(noisy, BINS)
+        known = torch.where(self.noise.isnan(), found, torch.lerp(self.noise, found, NEWEST))
+        self.noise.copy_(torch.where(found.isnan(), self.noise, known))
+        table = torch.where(self.noise.isnan(), self.noise.nanmean(1, keepdim=True), self.noise).nan_to_num(0.0)
+        brightness = torch.nn.functional.avg_pool2d(noisy, 5, 1, 2, count_include_pad=False)
+        place = (brightness * BINS).long().clamp(0, BINS - 1).transpose(0, 1).flatten(1)
+        std = table.gather(1, place).unflatten(1, (len(noisy), *noisy.shape[2:])).transpose(0, 1)
+        return std, brightness
 
 
 class Contrastive(Objective):

@@ -25,11 +25,12 @@ def denoiser(
     bias: bool = True,
     self_supervised: bool = False,
     consistency: float = 1.0,
+    recorruption: float = 1.0,
 ) -> Made:
     """Residual blocks on the folded picture, which predict its noise (Zhang et al. 2017, 2018; Lim et al. 2017).
 
     ``self_supervised`` learns from noisy pictures alone, if their noise is independent from pixel to pixel (Huang et
-    al. 2021; ``consistency`` is a weight of theirs).
+    al. 2021, ``consistency`` is a weight of theirs; Pang et al. 2021, which has the weight ``recorruption``).
     """
     usual = {"tiny": (16, 2), "small": (32, 4), "base": (48, 6), "large": (96, 8)}[size]
     depth = check_range("depth", usual[1] if depth is None else depth, 1, restorer.MAX_DEPTH)
@@ -45,7 +46,9 @@ def denoiser(
         batch_size=8,
         lr=1e-3,
     )
-    return model, Neighbors(consistency) if self_supervised else objectives.Reconstruction()
+    return model, Neighbors(
+        consistency, recorruption, spec.shape[0]
+    ) if self_supervised else objectives.Reconstruction()
 
 
 @method
