@@ -454,10 +454,10 @@ def test_the_nine_drums_are_nine_sounds_that_end_in_silence():
 
 
 def test_broken_midi_files_crash_nothing():
-    outcomes, slowest = music_fuzz.run(150)
+    outcomes, _ = music_fuzz.run(150)
     assert outcomes.total() == 150
     assert not outcomes["crash"]
-    assert slowest < music_fuzz.SLOW
+    assert not outcomes["hang"]
     assert outcomes["mid read"]  # some are hardly broken
     assert outcomes["abc read"]
 

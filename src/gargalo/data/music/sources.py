@@ -342,7 +342,7 @@ def _items(place: Path, suffixes: frozenset[str], stack: ExitStack) -> list[Item
     return found + [
         item._replace(name=f"{archive.name}/{item.name}")
         for archive in archives
-        for item in listing(Path(place, archive.name), suffixes, stack)
+        for item in listing(Path(archive.read()), suffixes, stack)
     ]
 
 
