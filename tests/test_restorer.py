@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -122,6 +123,38 @@ def test_means_of_what_was_cut_say_what_was_meant():
     assert torch.allclose(found.view(2, 8), meant.expand(2, 8), atol=2e-3)
     values = torch.rand(1, 1, 9, 9)
     assert torch.allclose(functional.uncut(values, torch.zeros(1)), values, atol=1e-5)
+
+
+def test_noise_is_measured_by_brightness():
+    generator = torch.Generator().manual_seed(2)
+    clean = torch.nn.functional.interpolate(torch.rand(64, 2, 4, 4, generator=generator), 80, mode="bicubic")
+    law = 0.002 * torch.tensor([1.0, 3.0])[:, None, None] * clean.clamp(0, 1) + 0.0004
+    noisy = clean + law.sqrt() * torch.randn(clean.shape, generator=generator)
+    found = functional.noise_by_brightness(noisy, 8)
+    middles = (torch.arange(8) + 0.5) / 8
+    wanted = (0.002 * torch.tensor([[1.0], [3.0]]) * middles + 0.0004).sqrt()
+    assert torch.allclose(found, wanted, rtol=0.15)
+    assert functional.noise_by_brightness(torch.full((4, 1, 64, 64), 0.3), 8).isnan().sum() == 7
+
+
+def test_of_whole_pictures_the_clean_one_is_best():
+    """Of answers that keep a share of the noise, all that they are given, none is liked better than the clean one."""
+    generator = torch.Generator().manual_seed(0)
+    clean, std = torch.full((4, 1, 128, 128), 0.5), 0.1
+    noisy = clean + std * torch.randn(clean.shape, generator=generator)
+    objective = Neighbors(0.0, 1.0, 1)
+
+    def whole(kept):
+        def answer(batch):
+            return SimpleNamespace(likelihood=SimpleNamespace(mode=clean + kept * (batch.input - clean)))
+
+        with seeded(1):
+            return float(objective._whole(answer, noisy).mean()) / clean[0].numel()
+
+    found = [whole(kept) for kept in (0.0, 0.3, 1.0)]
+    assert objective.noise.nanmean() == pytest.approx(std, rel=0.05)
+    # (1 + 1 / r^2 + k^2 (1 + r^2)) / (1 + 1 / r^2) / 2, for r = 1 / 2 and a share k
+    assert found == pytest.approx([0.5, 0.5 * (1 + 0.09 / 4), 0.5 * 1.25], rel=0.03)
 
 
 def scenes(n=40, side=32):
