@@ -1,9 +1,9 @@
 """Nets that repair, trained as papers train theirs: ``python -m benchmarks.repairs [PART ...] [--minutes 60]``.
 
-Parts are gray, x2, x3 and x4, learned from BSDS and measured as `benchmarks.restoration` measures; blind, one net for
-all noise beside one for a known level; neighbors, a denoiser that sees noisy flowers alone beside one that sees clean
-ones too; and large, what a picture of 24 megapixels takes. Weights learned from BSDS are for such tables alone: its
-pictures may not be used otherwise. Writes restoration.json; pictures lie in $GARGALO_DATA.
+Parts are gray, color, x2, x3 and x4, learned from BSDS and measured as `benchmarks.restoration` measures; blind, one
+net for all noise beside one for a known level; neighbors, a denoiser that sees noisy flowers alone beside one that sees
+clean ones too; and large, what a picture of 24 megapixels takes. Weights learned from BSDS are for such tables alone:
+its pictures may not be used otherwise. Writes restoration.json; pictures lie in $GARGALO_DATA.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ SIGMA = 25
 LARGE = 6_000, 4_000
 
 
-def gray(minutes: float) -> None:
+def denoiser(minutes: float, name: str, channels: int) -> None:
     """One net for noise of 0 to 55, told how much there is in half of all steps: measured told, and untold."""
-    trained("bsds-gray", "denoiser", f"patches:path={DATA / 'bsds-train'},channels=1", minutes, "auto")
-    measure(str(WORK / "bsds-gray"))
+    trained(f"bsds-{name}", "denoiser", f"patches:path={DATA / 'bsds-train'},channels={channels}", minutes, "auto")
+    measure(str(WORK / f"bsds-{name}"))
 
 
 def blind(minutes: float) -> None:
@@ -142,7 +142,8 @@ def spent(command: list[str]) -> tuple[int, float]:
 
 
 PARTS = {
-    "gray": gray,
+    "gray": partial(denoiser, name="gray", channels=1),
+    "color": partial(denoiser, name="color", channels=3),
     "blind": blind,
     **{f"x{scale}": partial(enlarge, scale=scale) for scale in (2, 3, 4)},
     "neighbors": neighbors,
