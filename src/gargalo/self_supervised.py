@@ -65,19 +65,19 @@ class Neighbors(Objective):
         choice = torch.randint(8, grid, device=noisy.device)
         one, other = functional.neighbors(noisy, choice)
         out: Output = model(Batch(one, other))
+        terms = {"nll": out.nll}
+        if self.recorruption and min(high, wide) >= functional.LEAST_SIDE:
+            terms["whole"] = self.recorruption * self._whole(model, noisy)
         if not self.training:  # what follows is the smaller the more noise is left: nothing to choose weights by
-            return loss(out.nll, nll=out.nll)
+            return loss(sum(terms.values(), torch.zeros(())), **terms)
         with torch.no_grad():
             whole = cast(Any, model).decode(cast(Any, model).encode(noisy).mode).mode
         whole_one, whole_other = functional.neighbors(whole, choice)
         answer = out.likelihood.mode
         variance = (answer - other).square().mean().detach()  # of what cannot be foretold: weighs both terms alike
         apart = 0.5 * (answer - other - whole_one + whole_other).square().flatten(1).sum(1) / variance
-        total, terms = out.nll + self.consistency * apart, {"nll": out.nll, "apart": apart}
-        if self.recorruption and min(high, wide) >= functional.LEAST_SIDE:
-            terms["whole"] = self._whole(model, noisy)
-            total = total + self.recorruption * terms["whole"]
-        return loss(total, **terms)
+        terms["apart"] = self.consistency * apart
+        return loss(sum(terms.values(), torch.zeros(())), **terms)
 
     def _whole(self, model: nn.Module, noisy: Tensor) -> Tensor:
         """Half the squared error in foretelling less noise from more, by the variance of the target, ``[N]``."""
@@ -91,9 +91,10 @@ class Neighbors(Objective):
     def _measured(self, noisy: Tensor) -> tuple[Tensor, Tensor]:
         """Standard deviation of the noise, by what was measured at this and all steps before, and the brightness, of
         every pixel."""
-        found = functional.noise_by_brightness(noisy, BINS)
-        known = torch.where(self.noise.isnan(), found, torch.lerp(self.noise, found, NEWEST))
-        self.noise.copy_(torch.where(found.isnan(), self.noise, known))
+        if self.training or bool(self.noise.isnan().all()):  # before the first step too weights are asked for
+            found = functional.noise_by_brightness(noisy, BINS)
+            known = torch.where(self.noise.isnan(), found, torch.lerp(self.noise, found, NEWEST))
+            self.noise.copy_(torch.where(found.isnan(), self.noise, known))
         table = torch.where(self.noise.isnan(), self.noise.nanmean(1, keepdim=True), self.noise).nan_to_num(0.0)
         brightness = torch.nn.functional.avg_pool2d(noisy, 5, 1, 2, count_include_pad=False)
         place = (brightness * BINS).long().clamp(0, BINS - 1).transpose(0, 1).flatten(1)
