@@ -20,6 +20,17 @@ UNFINISHED = "writing-*"  # what a kill leaves
 
 
 @contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside ``path`` that takes its place once the block ends well, and is gone where it does not."""
+    temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}.part")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
 def writing(folder: Path, otherwise: str) -> Iterator[Path]:
     """A new folder in ``folder``, gone in the end with all that was not moved out of it.
 

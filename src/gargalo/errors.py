@@ -27,5 +27,12 @@ def check_share(name: str, value: float) -> float:
     return value
 
 
+def check_temperature(value: float) -> float:
+    """The value itself; ValueError where nothing can be drawn at it."""
+    if not 0 <= value <= 100:
+        raise ValueError(f"temperature={value} must lie between 0 and 100; 1 is as learned.")
+    return value
+
+
 class OutOfDomainWarning(UserWarning):
     """What a model is given is unlike what it was trained on."""

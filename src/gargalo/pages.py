@@ -6,14 +6,13 @@ import base64
 import csv
 import html
 import io
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from gargalo import checkpoint, plots, weights
+from gargalo import checkpoint, disk, plots, weights
 from gargalo.checkpoint import TrainedModel
 from gargalo.data import open_like
 from gargalo.data.batches import Feed
@@ -56,9 +55,9 @@ def report(run: str | Path, *, split: str = "test") -> Path:
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title>"
         f"<style>{STYLE}</style><h1>{html.escape(title)}</h1>{''.join(parts)}</html>\n"
     )
-    path, temporary = run / "report.html", run / "report.html.tmp"
-    temporary.write_text(page, errors="backslashreplace")
-    os.replace(temporary, path)
+    path = run / "report.html"
+    with disk.replacing(path) as temporary:
+        temporary.write_text(page, errors="backslashreplace")
     return path
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -137,11 +136,9 @@ def _identity(path: Path) -> tuple[int, int]:
 
 @contextmanager
 def replacing(out: Path) -> Any:
-    """A temporary name beside ``out`` that takes its place only when all is written, and is gone where it is not."""
+    """As `gargalo.disk.replacing`, in a folder that is made where there is none."""
+    from gargalo import disk
+
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}-{secrets.token_hex(4)}.part")
-    try:
+    with disk.replacing(out) as temporary:
         yield temporary
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ import typer
 
 from gargalo.cli.app import Out, Run, app
 from gargalo.cli.console import say
-from gargalo.cli.files import ARRAYS, keep
+from gargalo.cli.files import ARRAYS, keep, keep_all
 
 SongFile = Annotated[Path, typer.Argument(help="A .mid, .rmi or .abc file.")]
 Tune = Annotated[
@@ -154,8 +154,7 @@ def write_all(songs: list[Any], out: Path, name: str, *inputs: Path) -> None:
         write_one(songs[0], out, *inputs)
         return
     targets = [out / f"{name}-{number:0{len(str(len(songs)))}}.mid" for number in range(1, len(songs) + 1)]
-    for target in targets:
-        keep(target, *inputs)
+    keep_all(targets, *inputs)
     out.mkdir(parents=True, exist_ok=True)
     for song, target in zip(songs, targets, strict=True):
         gargalo.write_song(song, target)

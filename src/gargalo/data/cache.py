@@ -7,7 +7,6 @@ import json
 import math
 import mmap
 import os
-import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Generator, Iterable
@@ -20,6 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from gargalo import disk
 from gargalo.errors import DataError
 
 MEMORY_LIMIT = 1 << 29  # bytes; what is larger stays on disk and is mapped
@@ -58,15 +58,10 @@ def memory_limit() -> int:
 @contextmanager
 def replacing(path: Path) -> Generator[BinaryIO]:
     """A stream whose content is ``path`` once the block ends well, and is nowhere where it does not."""
-    temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}.part")
-    try:
-        with temporary.open("xb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with disk.replacing(path) as temporary, temporary.open("xb") as stream:
+        yield stream
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def key_of(*parts: Any) -> str:

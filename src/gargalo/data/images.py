@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import secrets
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -17,6 +15,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
+from gargalo import disk
 from gargalo.errors import DataError
 
 Pixels = npt.NDArray[np.uint8]
@@ -288,13 +287,8 @@ def write_image(array: Pixels, path: Path | str) -> None:
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """A file to write that takes its place only when all is written; DataError where it cannot be."""
-    temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}.part")
     try:
-        try:
-            with temporary.open("xb") as stream:
-                yield stream
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with disk.replacing(path) as temporary, temporary.open("xb") as stream:
+            yield stream
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror or error}).") from error

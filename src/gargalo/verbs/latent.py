@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from gargalo.acceleration import QuickDecoder
 from gargalo.checkpoint import TrainedModel
+from gargalo.errors import check_temperature
 from gargalo.evaluation.planes import By, plane
 from gargalo.functional import slerp
 from gargalo.model import LatentModel
@@ -67,8 +67,9 @@ def sample(
     Conditional models take a ``label``; without one they go through all classes in turn. Of models that are told
     several for each example all are the same.
     """
-    if n < 1 or not 0 <= temperature < math.inf:
-        raise ValueError(f"n={n} must be at least 1 and temperature={temperature} at least 0 and finite.")
+    if n < 1:
+        raise ValueError(f"n={n} must be at least 1.")
+    check_temperature(temperature)
     classes = model.spec.num_classes
     check_label(model, label)
     chosen: Any = None if label is None else [label] * n

@@ -27,7 +27,7 @@ from gargalo.data.music.song import Metre, Song
 from gargalo.data.music.sources import Form
 from gargalo.data.music.vocabulary import FIRST, melody_notes
 from gargalo.data.music.windows import sounding
-from gargalo.errors import check_range
+from gargalo.errors import check_range, check_temperature
 from gargalo.evaluation.music import is_music
 from gargalo.training import seeded
 from gargalo.verbs.following import Following, following
@@ -40,7 +40,7 @@ TRIES = 8  # draws of a next window, of which the one most in the key is taken
 CHORDS = "C G Am F"  # where a model wants some and nobody gave any
 MIDDLE = 256  # draws from the prior whose mean is the middle of all codes
 TEMPOS = 10.0, 1000.0  # quarters a minute
-HOTTEST, MAX_SEED = 100.0, 2**63 - 1
+MAX_SEED = 2**63 - 1
 
 
 def form_of(model: TrainedModel) -> Form:
@@ -109,7 +109,8 @@ def sample_songs(
     check_range("n", n, 1, MAX_SONGS)
     whole = form.bars * form.steps
     length = whole if bars is None else form.steps * check_range("bars", bars, 1, MAX_BARS)
-    _check_draws(temperature, seed)
+    check_temperature(temperature)
+    check_range("seed", seed, 0, MAX_SEED)
     if not TEMPOS[0] <= tempo <= TEMPOS[1]:
         raise ValueError(f"tempo={tempo} must lie between {TEMPOS[0]:g} and {TEMPOS[1]:g}.")
     if key is not None and chords is not None:
@@ -201,7 +202,7 @@ def vary_song(model: TrainedModel, song: Song, *, similarity: float = 0.8, seed:
     """
     if not 0 <= similarity <= 1:
         raise ValueError(f"similarity={similarity} must lie between 0 and 1.")
-    _check_draws(1.0, seed)
+    check_range("seed", seed, 0, MAX_SEED)
     apart = taken(model, song, force)
     known = apart.windows if apart.chords is None else np.concatenate([apart.windows, apart.chords], 1)
     _, first, place = np.unique(known, axis=0, return_index=True, return_inverse=True)
@@ -235,7 +236,8 @@ def continue_song(
     ``chords`` as for `sample_songs`; unless given, those of the last window go on.
     """
     check_range("bars", bars, 1, MAX_BARS)
-    _check_draws(temperature, seed)
+    check_temperature(temperature)
+    check_range("seed", seed, 0, MAX_SEED)
     apart = taken(model, song, force)
     last = len(apart.windows) - 1
     advance, (_, width) = pieces.advance(apart, last), pieces.bar_at(apart, last)
@@ -278,12 +280,6 @@ def next_windows(
     share[~np.any(found >= FIRST, axis=1)] = 0  # silence is in every key
     best = share.reshape(n, TRIES).argmax(1) + TRIES * np.arange(n)
     return drawn[best], found[best]
-
-
-def _check_draws(temperature: float, seed: int) -> None:
-    if not 0 <= temperature <= HOTTEST:
-        raise ValueError(f"temperature={temperature} must lie between 0 and {HOTTEST:g}; 1 is as learned.")
-    check_range("seed", seed, 0, MAX_SEED)
 
 
 def _told(model: TrainedModel, chords: str | None, starts: npt.NDArray[np.int64], bar: int) -> Chords:

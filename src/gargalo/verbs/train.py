@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import json
 import math
-import os
 import signal
 import time
 import warnings
@@ -18,7 +17,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from gargalo import checkpoint, weights
+from gargalo import checkpoint, disk, weights
 from gargalo.acceleration import Plan, computing
 from gargalo.checkpoint import TrainedModel
 from gargalo.data import folder_reader, open_source
@@ -241,9 +240,8 @@ def _write_skipped(run: Path, source: Source) -> None:
 def _drop_metrics_after(run: Path, step: int) -> None:
     """What was written after the checkpoint will be written again."""
     kept = [json.dumps(line) + "\n" for line in checkpoint.metrics(run) if line["step"] <= step]
-    temporary = (run / checkpoint.METRICS).with_suffix(".tmp")
-    temporary.write_text("".join(kept))
-    os.replace(temporary, run / checkpoint.METRICS)
+    with disk.replacing(run / checkpoint.METRICS) as temporary:
+        temporary.write_text("".join(kept))
 
 
 @contextmanager
