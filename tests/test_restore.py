@@ -249,6 +249,10 @@ def test_noise_is_measured_through_edges_and_shades():
     assert gargalo.noise_level(scene) < 0.5
     large = np.tile(scene, (5, 5))[..., None] + RNG.normal(0, 20 / 255, (1280, 1600, 3))
     assert gargalo.noise_level(large) == pytest.approx(20, rel=0.05)
+    dark = (scene.clip(0.4, 1) - 0.4) / 2  # more than half of it black
+    for sigma in (10, 25):
+        noisy = (255 * dark + RNG.normal(0, sigma, scene.shape)).round().clip(0, 255).astype(np.uint8)
+        assert gargalo.noise_level(noisy) == pytest.approx(sigma, rel=0.1)
     assert functional.noise_std(torch.zeros(2, 3, 1, 1)).tolist() == [[0, 0, 0]] * 2
 
 

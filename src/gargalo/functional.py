@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from gargalo.distributions import DiagonalGaussian, sum_event
 
 LEAST_SIDE, FEW_SQUARES = 64, 8  # pixels for squares to be looked for, and squares for their tenth to be believed
+CUT = 2.0  # standard deviations from black or white within which noise is cut off noticeably
 NORMAL_MAD, NORMAL_TENTH = 0.6745, 1.2816  # of a standard normal: median of absolute values; a tenth lie below minus it
 
 
@@ -169,18 +170,22 @@ def noise_std(x: Tensor) -> Tensor:
     """Standard deviation of white noise in each channel of pictures ``[N, C, H, W]``: ``[N, C]``.
 
     Of the finest diagonal wavelets of Haar, as Donoho and Johnstone (1994) have it, but from the flattest tenth of
-    squares, where there is least but noise; squares as dark or as bright as can be, where noise is cut off, count only
-    where there are no others. Small pictures give the median of all wavelets. What edges are left makes it some levels
-    of 255 too high where there is little noise.
+    squares, where there is least but noise. Of pictures that keep to [0, 1], squares so dark or bright that noise was
+    cut off count only where there are few others. Small pictures give the median of all wavelets. What edges are left
+    makes it some levels of 255 too high where there is little noise.
     """
     if min(x.shape[-2:]) < 2:
         return x.new_zeros(x.shape[:2])
     if min(x.shape[-2:]) < LEAST_SIDE:
         return _wavelets(x).flatten(2).median(2).values / NORMAL_MAD
     levels, mean = _squares(x)
-    clipped = ((mean - 0.5).abs() > 0.44).expand_as(levels)
-    clipped = clipped & ~(clipped.float().mean(2, keepdim=True) > 0.9)
-    return levels.masked_fill(clipped, torch.nan).nanquantile(0.1, 2)
+    ends = ((x >= 0) & (x <= 1)).flatten(2).all(2)[..., None]  # whether there are any
+    std = levels.quantile(0.1, 2)
+    for _ in range(2):  # partly cut noise looks like little noise, so that the first answer is too low for the second
+        whole = ~ends | ((mean - 0.5).abs() < 0.5 - CUT * std[..., None])
+        whole = whole | (whole.sum(2, keepdim=True) < FEW_SQUARES)
+        std = levels.masked_fill(~whole, torch.nan).nanquantile(0.1, 2)
+    return std
 
 
 def noise_by_brightness(x: Tensor, bins: int) -> Tensor:
