@@ -23,7 +23,7 @@ def music(
     latent_dim: int = 128,
     preset: Literal["reconstruct", "generate"] = "reconstruct",
     beta: float = 0.02,
-    bits: float = 40.0,
+    bits: float = 44.0,
 ) -> Made:
     """VAE of melodies or drum parts, all steps at once, whose prior is fitted afterwards: after Roberts et al. 2018.
 
