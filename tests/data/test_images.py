@@ -191,7 +191,9 @@ def test_writing_refuses_what_it_cannot_do(tmp_path: Path) -> None:
         (np.zeros((4, 2, 2), np.uint8), "a.jpg"),
         (np.zeros((1, 2, 2), np.uint8), "no/a.png"),
         (np.zeros((2, 2), np.uint8), "a.png"),
+        (np.zeros((1, 1, 20_000), np.uint8), "a.webp"),
+        (np.zeros((1, 70_000, 1), np.uint8), "a.jpg"),
     ):
-        with pytest.raises(DataError):
+        with pytest.raises(DataError, match=name):
             write_image(array, tmp_path / name)
     assert not list(tmp_path.iterdir())

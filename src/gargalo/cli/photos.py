@@ -151,8 +151,8 @@ def _one(verb: str, job: _Job, model: Any, use: Callable[..., Any], scale: int, 
     import warnings
 
     from gargalo import weights
-    from gargalo.data.images import is_gray
-    from gargalo.data.photos import check_target, read_photo, write_photo
+    from gargalo.data.images import check_target, is_gray
+    from gargalo.data.photos import read_photo, write_photo
 
     photo = read_photo(job.read())
     height, width, channels = photo.pixels.shape

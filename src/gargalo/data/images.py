@@ -31,6 +31,7 @@ SUFFIXES = frozenset(
 UNREAD = frozenset((".avif", ".heic", ".heif", ".jp2", ".tga", ".ico", ".psd"))
 MAX_PIXELS = 64_000_000
 ORIENTATION = 0x0112  # the EXIF tag
+_SIDES = {"JPEG": 65_500, "WEBP": 16_383}  # the most pixels
 WRITERS: dict[str, tuple[str, dict[str, Any]]] = {
     ".png": ("PNG", {}),
     ".jpg": ("JPEG", {"quality": 95}),
@@ -265,23 +266,34 @@ def _resized(pixels: Pixels, height: int, width: int, fit: str) -> Pixels:
     return result
 
 
+def check_target(path: Path, shape: tuple[int, ...], bits: int = 8) -> str:
+    """The format of a file to be written, for a picture ``[H, W, C]`` of this shape. DataError where it is not known or
+    would not hold all of the picture."""
+    height, width, channels = shape
+    if path.suffix.lower() not in WRITERS:
+        raise DataError(f"{path}: pictures can be written as {', '.join(WRITERS)}.")
+    kind = WRITERS[path.suffix.lower()][0]
+    if bits > 8 and kind not in ("PNG", "TIFF"):
+        raise DataError(f"{path}: {kind} has 8 bits, the picture {bits}. Write a .png or .tif.")
+    if channels in (2, 4) and kind in ("JPEG", "BMP"):
+        raise DataError(f"{path}: {kind} has no alpha channel. Write a .png.")
+    if max(height, width) > (most := _SIDES.get(kind, max(height, width))):
+        raise DataError(f"{path}: {kind} has up to {most:,} pixels a side, not {width}x{height}. Write a .png or .tif.")
+    return kind
+
+
 def write_image(array: Pixels, path: Path | str) -> None:
     """Write a picture uint8 ``[C, H, W]`` in the format of the suffix; the file is whole or not there.
 
-    Raises DataError for a suffix that is not known, for alpha in a format without it, and where the file
-    cannot be written.
+    Raises DataError as `check_target`, and where the file cannot be written.
     """
     path = Path(path)
-    if path.suffix.lower() not in WRITERS:
-        raise DataError(f"{path}: pictures can be written as {', '.join(WRITERS)}.")
-    kind, options = WRITERS[path.suffix.lower()]
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[0] not in (1, 3, 4):
         raise DataError(f"{path}: a picture is uint8 [1, 3 or 4, H, W], not {array.dtype} {array.shape}.")
-    if array.shape[0] == 4 and kind in ("JPEG", "BMP"):
-        raise DataError(f"{path}: {kind} has no alpha channel. Write a .png.")
+    kind = check_target(path, (*array.shape[1:], array.shape[0]))
     pixels = array[0] if array.shape[0] == 1 else array.transpose(1, 2, 0)
     with whole_file(path) as stream:
-        Image.fromarray(np.ascontiguousarray(pixels)).save(stream, kind, **options)
+        Image.fromarray(np.ascontiguousarray(pixels)).save(stream, kind, **WRITERS[path.suffix.lower()][1])
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from gargalo.data.images import (
     ORIENTATION,
     WRITERS,
     black_at_zero,
+    check_target,
     decode,
     orientation,
     upright,
@@ -44,7 +45,6 @@ HOLDS: dict[str, frozenset[str]] = {
 }
 _CHUNKS = frozenset((b"cHRM", b"gAMA", b"sRGB", b"cICP", b"tEXt", b"zTXt", b"iTXt"))
 _SEGMENT = 65_500  # bytes that a JPEG holds of each but the profile
-_SIDES = {"JPEG": 65_500, "WEBP": 16_383}  # the most pixels
 _XMP = b"XML:com.adobe.xmp"
 _EXIF, _WIDTH, _HEIGHT = 0x8769, 0xA002, 0xA003
 _OTHER_BYTES = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
@@ -187,22 +187,6 @@ def _chunks(stream: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
         else:
             stream.seek(length + 4, 1)
     stream.seek(place)
-
-
-def check_target(path: Path, shape: tuple[int, ...], bits: int = 8) -> str:
-    """The format of a file to be written, for a picture ``[H, W, C]`` of this shape. DataError where it is not known or
-    would not hold all of the picture."""
-    height, width, channels = shape
-    if path.suffix.lower() not in WRITERS:
-        raise DataError(f"{path}: pictures can be written as {', '.join(WRITERS)}.")
-    kind = WRITERS[path.suffix.lower()][0]
-    if bits > 8 and kind not in ("PNG", "TIFF"):
-        raise DataError(f"{path}: {kind} has 8 bits, the picture {bits}. Write a .png or .tif.")
-    if channels in (2, 4) and kind in ("JPEG", "BMP"):
-        raise DataError(f"{path}: {kind} has no alpha channel. Write a .png.")
-    if max(height, width) > (most := _SIDES.get(kind, max(height, width))):
-        raise DataError(f"{path}: {kind} has up to {most:,} pixels a side, not {width}x{height}. Write a .png or .tif.")
-    return kind
 
 
 def write_photo(photo: Photo, path: Path) -> tuple[str, ...]:
