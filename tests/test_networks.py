@@ -31,12 +31,15 @@ def test_sequences_go_in_and_come_out(net, spec, channels):
 
 
 def test_phrases_code_each_window_by_itself_and_all_together():
-    encoder, decoder = network.select("phrases:window=4,depth=1,size=tiny")(TOKENS, 5, 10, 7)
+    encoder, decoder = network.select("phrases:window=4,depth=1,size=tiny")(TOKENS, 5, 12, 7)
     x = torch.randint(0, 7, (3, 12))
     moved = x[:, [4, 5, 6, 7, 0, 1, 2, 3, 8, 9, 10, 11]]
     windows = [encoder.inner(rows.unflatten(1, (3, 4)).flatten(0, 1)).unflatten(0, (3, 3)) for rows in (x, moved)]
     torch.testing.assert_close(windows[0][:, [1, 0, 2]], windows[1])
-    assert not torch.allclose(encoder(x), encoder(moved))
+    own, others = encoder(x).unflatten(1, (-1, 3)), encoder(moved).unflatten(1, (-1, 3))  # [N, share, window]
+    torch.testing.assert_close(own[..., [1, 0, 2]], others)  # until the second level has learned, each by itself
+    nn.init.normal_(encoder.change.weight)
+    assert not torch.allclose(encoder(x).unflatten(1, (-1, 3))[..., [1, 0, 2]], encoder(moved).unflatten(1, (-1, 3)))
     inner = decoder.inner(torch.randn(1, 128)).shape
     assert inner == (1, 4 * 7)
     for rule, reason in (("phrases:window=5", "no whole number of windows"), ("phrases:window=13", "window=13")):
