@@ -68,8 +68,8 @@ class Neighbors(Objective):
         terms = {"nll": out.nll}
         if self.recorruption and min(high, wide) >= functional.LEAST_SIDE:
             terms["whole"] = self.recorruption * self._whole(model, noisy)
-        if not self.training:  # what follows is the smaller the more noise is left: nothing to choose weights by
-            return loss(sum(terms.values(), torch.zeros(())), **terms)
+        if not self.training:  # to choose weights by: the whole term's scale is what noise was measured, which changes
+            return loss(out.nll, **terms)  # from epoch to epoch, and what follows is the smaller the more noise is left
         with torch.no_grad():
             whole = cast(Any, model).decode(cast(Any, model).encode(noisy).mode).mode
         whole_one, whole_other = functional.neighbors(whole, choice)
