@@ -33,6 +33,8 @@ def originals(folder: Path | None = None) -> list[bytes]:
     if folder is not None:
         midi = sorted(f for f in folder.rglob("*") if f.suffix.lower() in files.MIDI_SUFFIXES)
         abc = sorted(folder.rglob("*.abc"))
+        if not midi and not abc:
+            raise SystemExit(f"{folder} holds no files of music; unpack what is in archives.")
         few = midi[:: max(1, len(midi) // 100)] + abc[:: max(1, len(abc) // 10)]
         return [file.read_bytes() for file in few]
     book = Path(files.__file__).parents[2] / "assets" / "tunes.abc"
