@@ -66,10 +66,10 @@ class Neighbors(Objective):
         one, other = functional.neighbors(noisy, choice)
         out: Output = model(Batch(one, other))
         terms = {"nll": out.nll}
+        if not self.training:  # To choose weights by nothing else will do: the next term's scale is the noise that was
+            return loss(out.nll, **terms)  # measured, which drifts, and the last is the smaller the more noise is left.
         if self.recorruption and min(high, wide) >= functional.LEAST_SIDE:
             terms["whole"] = self.recorruption * self._whole(model, noisy)
-        if not self.training:  # to choose weights by: the whole term's scale is what noise was measured, which changes
-            return loss(out.nll, **terms)  # from epoch to epoch, and what follows is the smaller the more noise is left
         with torch.no_grad():
             whole = cast(Any, model).decode(cast(Any, model).encode(noisy).mode).mode
         whole_one, whole_other = functional.neighbors(whole, choice)
@@ -91,10 +91,9 @@ class Neighbors(Objective):
     def _measured(self, noisy: Tensor) -> tuple[Tensor, Tensor]:
         """Standard deviation of the noise, by what was measured at this and all steps before, and the brightness, of
         every pixel."""
-        if self.training or bool(self.noise.isnan().all()):  # before the first step too weights are asked for
-            found = functional.noise_by_brightness(noisy, BINS)
-            known = torch.where(self.noise.isnan(), found, torch.lerp(self.noise, found, NEWEST))
-            self.noise.copy_(torch.where(found.isnan(), self.noise, known))
+        found = functional.noise_by_brightness(noisy, BINS)
+        known = torch.where(self.noise.isnan(), found, torch.lerp(self.noise, found, NEWEST))
+        self.noise.copy_(torch.where(found.isnan(), self.noise, known))
         table = torch.where(self.noise.isnan(), self.noise.nanmean(1, keepdim=True), self.noise).nan_to_num(0.0)
         brightness = torch.nn.functional.avg_pool2d(noisy, 5, 1, 2, count_include_pad=False)
         place = (brightness * BINS).long().clamp(0, BINS - 1).transpose(0, 1).flatten(1)
