@@ -148,9 +148,9 @@ def classic(bench: Bench) -> list[Row]:
 
 def long(bench: Bench) -> list[Row]:
     """16 bars at once: windows coded one by one, then changed by one another, beside one mixer of all steps."""
-    found = {}
+    found, data = {}, f"{bench.data},bars={LONG}"
+    options = {"latent_dim": 512, "batch_size": 64}  # rows are eight times as long as others
     for network in ("phrases", "mixer"):
-        data, options = f"{bench.data},bars={LONG}", {"latent_dim": 512, "batch_size": 64}  # long rows
         model = bench.trained(f"long-{network}", data, network=network, **options)
         found[network] = gargalo.evaluate(model, samples=1)["music"]
     ours, flat = (found[network]["greedy"] for network in found)

@@ -83,9 +83,10 @@ def phrases(
     width: int | None = None,
     depth: int = 3,
 ) -> tuple[nn.Module, nn.Module]:
-    """Long sequences: a `mixer` codes windows of some steps as ``between`` numbers each, another changes their shares
-    of the code by one another, so that what is learned of one window holds for all (after the hierarchy of Roberts et
-    al. 2018)."""
+    """Long sequences: windows coded one by one, whose shares of the code then change by one another.
+
+    A `mixer` codes each window of some steps as ``between`` numbers, so that what is learned of one holds for all; a
+    second mixes windows as the first mixes steps (after the hierarchy of Roberts et al. 2018)."""
     steps = steps_of("phrases", spec)
     width = check_width(WIDTHS[size] if width is None else width)
     check_range("phrases: depth", depth, 0, MAX_DEPTH)
