@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from gargalo.distributions import DiagonalGaussian, sum_event
 
-LEAST_SIDE, FEW_SQUARES = 64, 8  # pixels for squares to be looked for, and squares for their tenth to be believed
+LEAST_SIDE, FEW_SQUARES = 64, 8  # pixels for squares to be looked for, and squares for their noise to be believed
+SQUARE = 8  # wavelets, which see twice as many pixels
 CUT = 2.0  # standard deviations from black or white within which noise is cut off noticeably
 NORMAL_MAD, NORMAL_TENTH = 0.6745, 1.2816  # of a standard normal: median of absolute values; a tenth lie below minus it
 
@@ -188,13 +189,20 @@ def noise_std(x: Tensor) -> Tensor:
     return std
 
 
-def noise_by_brightness(x: Tensor, bins: int) -> Tensor:
+def noise_by_brightness(x: Tensor, clean: Tensor, bins: int) -> Tensor:
     """The same of all pictures ``[N, C, H, W]`` together, by how bright squares are, from 0 to 1 in so many ``bins``:
-    ``[C, bins]``, nan where there are few squares. Sides are `LEAST_SIDE` at the least."""
-    levels, mean = (part.transpose(0, 1).flatten(1) for part in _squares(x))
-    place = (mean * bins).long().clamp(0, bins - 1)
-    each = torch.where(place[:, None] == torch.arange(bins, device=x.device)[:, None], levels[:, None], torch.nan)
-    return each.nanquantile(0.1, 2).masked_fill(each.isfinite().sum(2) < FEW_SQUARES, torch.nan)
+    ``[C, bins]``, nan where there are few squares. Sides are `LEAST_SIDE` at the least.
+
+    What is known of how they look ``clean`` says which are flat, half of those as bright: as it is not the noise itself
+    that says so, its mean square is right, where that of a flattest tenth leans on how many there are.
+    """
+    square = 2 * SQUARE
+    noise, edges = (F.avg_pool2d(_wavelets(part).square(), SQUARE).transpose(0, 1).flatten(1) for part in (x, clean))
+    place = (F.avg_pool2d(clean, square).transpose(0, 1).flatten(1) * bins).long().clamp(0, bins - 1)
+    alike = place[:, None] == torch.arange(bins, device=x.device)[:, None]  # [C, bins, S]
+    flattest = torch.where(alike, edges[:, None], torch.nan).nanquantile(0.5, 2, keepdim=True)
+    squares = torch.where(alike & (edges[:, None] <= flattest), noise[:, None], torch.nan)
+    return squares.nanmean(2).sqrt().masked_fill(alike.sum(2) < FEW_SQUARES, torch.nan)
 
 
 def _wavelets(x: Tensor) -> Tensor:
@@ -207,11 +215,10 @@ def _wavelets(x: Tensor) -> Tensor:
 def _squares(x: Tensor) -> tuple[Tensor, Tensor]:
     """Of squares of 16 pixels the standard deviation of noise, as a tenth of those without anything else would have it
     at the most, and the brightness: ``[N, C, S]`` each."""
-    side = 8
     mean_abs = (2 / math.pi) ** 0.5  # of a standard normal; a mean of 64 has a standard deviation of a tenth of it
-    tenth = mean_abs - NORMAL_TENTH * (1 - mean_abs**2) ** 0.5 / side
-    levels = F.avg_pool2d(_wavelets(x), side).flatten(2) / tenth
-    return levels, F.avg_pool2d(x, 2 * side).flatten(2)
+    tenth = mean_abs - NORMAL_TENTH * (1 - mean_abs**2) ** 0.5 / SQUARE
+    levels = F.avg_pool2d(_wavelets(x), SQUARE).flatten(2) / tenth
+    return levels, F.avg_pool2d(x, 2 * SQUARE).flatten(2)
 
 
 def uncut(mean: Tensor, std: Tensor) -> Tensor:

@@ -68,10 +68,10 @@ class Neighbors(Objective):
         terms = {"nll": out.nll}
         if not self.training:  # To choose weights by nothing else will do: the next term's scale is the noise that was
             return loss(out.nll, **terms)  # measured, which drifts, and the last is the smaller the more noise is left.
-        if self.recorruption and min(high, wide) >= functional.LEAST_SIDE:
-            terms["whole"] = self.recorruption * self._whole(model, noisy)
         with torch.no_grad():
             whole = cast(Any, model).decode(cast(Any, model).encode(noisy).mode).mode
+        if self.recorruption and min(high, wide) >= functional.LEAST_SIDE:
+            terms["whole"] = self.recorruption * self._whole(model, noisy, whole)
         whole_one, whole_other = functional.neighbors(whole, choice)
         answer = out.likelihood.mode
         variance = (answer - other).square().mean().detach()  # of what cannot be foretold: weighs both terms alike
@@ -79,26 +79,24 @@ class Neighbors(Objective):
         terms["apart"] = self.consistency * apart
         return loss(sum(terms.values(), torch.zeros(())), **terms)
 
-    def _whole(self, model: nn.Module, noisy: Tensor) -> Tensor:
-        """Half the squared error in foretelling less noise from more, by the variance of the target, ``[N]``."""
-        std, brightness = self._measured(noisy.detach())
+    def _whole(self, model: nn.Module, noisy: Tensor, clean: Tensor) -> Tensor:
+        """Half the squared error in foretelling less noise from more, by the variance of the target, ``[N]``; what is
+        known of the ``clean`` picture says how much there is."""
+        std = self._measured(noisy, clean)
         more = std * torch.randn_like(noisy)
         out: Output = model(Batch(noisy + RATIO * more, noisy))
         error = (out.likelihood.mode - noisy + more / RATIO).square() / (std.square().mean() * (1 + RATIO**-2))
-        known = (brightness > 2 * std) & (brightness < 1 - 2 * std) & (std > 0)  # elsewhere noise was cut, or is none
+        known = (clean > 2 * std) & (clean < 1 - 2 * std) & (std > 0)  # elsewhere noise was cut, or is none
         return 0.5 * torch.where(known, error, 0.0).flatten(1).sum(1)
 
-    def _measured(self, noisy: Tensor) -> tuple[Tensor, Tensor]:
-        """Standard deviation of the noise, by what was measured at this and all steps before, and the brightness, of
-        every pixel."""
-        found = functional.noise_by_brightness(noisy, BINS)
+    def _measured(self, noisy: Tensor, clean: Tensor) -> Tensor:
+        """Standard deviation of the noise of every pixel, by what was measured at this and all steps before."""
+        found = functional.noise_by_brightness(noisy, clean, BINS)
         known = torch.where(self.noise.isnan(), found, torch.lerp(self.noise, found, NEWEST))
         self.noise.copy_(torch.where(found.isnan(), self.noise, known))
         table = torch.where(self.noise.isnan(), self.noise.nanmean(1, keepdim=True), self.noise).nan_to_num(0.0)
-        brightness = torch.nn.functional.avg_pool2d(noisy, 5, 1, 2, count_include_pad=False)
-        place = (brightness * BINS).long().clamp(0, BINS - 1).transpose(0, 1).flatten(1)
-        std = table.gather(1, place).unflatten(1, (len(noisy), *noisy.shape[2:])).transpose(0, 1)
-        return std, brightness
+        place = (clean * BINS).long().clamp(0, BINS - 1).transpose(0, 1).flatten(1)
+        return table.gather(1, place).unflatten(1, (len(noisy), *noisy.shape[2:])).transpose(0, 1)
 
 
 class Contrastive(Objective):
