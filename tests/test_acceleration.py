@@ -63,7 +63,7 @@ def test_a_trial_of_compiling_is_for_dense_and_deep_nets(model, gains):
 
 def test_channels_last_weights_and_moments_survive_a_checkpoint(tmp_path):
     run = tmp_path / "run"
-    options = {"network": "convnet:width=8", "epochs": 1, "save_every": 1e9}
+    options = {"network": "convnet:width=8", "epochs": 1, "save_every": 1e9, "device": "cpu"}
     gargalo.train("autoencoder", "digits", run, **options)
     config, folder = checkpoint.read(run)
     with seeded(0):

@@ -142,7 +142,9 @@ def test_one_graph_under_compile(name):
 def test_training_lowers_the_loss(name):
     settings = Settings(epochs=1, batch_size=6, warmup=5)
     state = TrainState(*make(name), settings, 80)
-    losses = [step.terms["nll"] for step in train(state, [batch(spec_of(name))] * 80, settings)]
+    with state.device:
+        given = batch(spec_of(name))
+    losses = [step.terms["nll"] for step in train(state, [given] * 80, settings)]
     assert sum(losses[-5:]) < 0.97 * sum(losses[:5])
 
 

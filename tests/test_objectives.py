@@ -234,7 +234,7 @@ def steered(target):
     return TrainState(model, objectives.SteeredELBO(target), SETTINGS, 800)
 
 
-SETTINGS = Settings(epochs=1, batch_size=64, lr=1e-2)
+SETTINGS = Settings(epochs=1, batch_size=64, lr=1e-2, device="cpu")
 
 
 def noise():

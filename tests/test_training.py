@@ -29,7 +29,7 @@ from gargalo.training import DivergenceError, Settings, TrainState, rate_at, see
 from gargalo.verbs import prior
 from gargalo.verbs import train as orchestration
 
-SETTINGS = Settings(epochs=1, batch_size=32, warmup=10, seed=4)
+SETTINGS = Settings(epochs=1, batch_size=32, warmup=10, seed=4, device="cpu")
 
 
 @cache

@@ -179,14 +179,18 @@ def keep_freed_memory() -> None:
 
 @contextmanager
 def computing(plan: Plan) -> Iterator[None]:
-    """The state of this process that training wants: as many threads as planned, denormal numbers flushed."""
-    before = torch.get_num_threads()
+    """The state of this process that training wants: as many threads as planned, denormal numbers flushed, and of
+    cuDNN's ways those that round the same every time, without which a resumed run would not be the same."""
+    cudnn = torch.backends.cudnn
+    before, same = torch.get_num_threads(), cudnn.deterministic
     torch.set_num_threads(min(plan.threads or before, before))
+    cudnn.deterministic = True
     try:
         with flushed_denormals():
             yield
     finally:
         torch.set_num_threads(before)
+        cudnn.deterministic = same
 
 
 @contextmanager
