@@ -1,9 +1,9 @@
 """Nets that repair, trained as papers train theirs: ``python -m benchmarks.repairs [PART ...] [--minutes 60]``.
 
-Parts are gray, color, x2, x3 and x4, learned from BSDS and measured as `benchmarks.restoration` measures; blind, one
-net for all noise beside one for a known level; neighbors, a denoiser that sees noisy flowers alone beside one that sees
-clean ones too; and large, what a picture of 24 megapixels takes. Weights learned from BSDS are for such tables alone:
-its pictures may not be used otherwise. Writes restoration.json; pictures lie in $GARGALO_DATA.
+Parts are gray, gray-large, color, x2, x3 and x4, learned from BSDS and measured as `benchmarks.restoration` measures;
+blind, one net for all noise beside one for a known level; neighbors, a denoiser that sees noisy flowers alone beside
+one that sees clean ones too; and large, what a picture of 24 megapixels takes. Weights learned from BSDS are for such
+tables alone: its pictures may not be used otherwise. Writes restoration.json; pictures lie in $GARGALO_DATA.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ SIGMA = 25
 LARGE = 6_000, 4_000
 
 
-def denoiser(minutes: float, name: str, channels: int) -> None:
+def denoiser(minutes: float, name: str, channels: int, size: str = "base") -> None:
     """One net for noise of 0 to 55, told how much there is in half of all steps: measured told, and untold."""
-    trained(f"bsds-{name}", "denoiser", f"patches:path={DATA / 'bsds-train'},channels={channels}", minutes, "auto")
+    data = f"patches:path={DATA / 'bsds-train'},channels={channels}"
+    trained(f"bsds-{name}", "denoiser", data, minutes, "auto", size=size)
     measure(str(WORK / f"bsds-{name}"))
 
 
@@ -143,6 +144,7 @@ def spent(command: list[str]) -> tuple[int, float]:
 
 PARTS = {
     "gray": partial(denoiser, name="gray", channels=1),
+    "gray-large": partial(denoiser, name="gray-large", channels=1, size="large"),
     "color": partial(denoiser, name="color", channels=3),
     "blind": blind,
     **{f"x{scale}": partial(enlarge, scale=scale) for scale in (2, 3, 4)},

@@ -19,6 +19,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -178,10 +179,10 @@ def measure(name: str) -> None:
             write("restoration", rows(case, what, who + how, found, BEST["noise"]))
 
 
-def trained(name: str, method: str, data: str, minutes: float, corruption: str) -> gargalo.TrainedModel:
+def trained(name: str, method: str, data: str, minutes: float, corruption: str, **options: Any) -> gargalo.TrainedModel:
     run = WORK / name
     shutil.rmtree(run, ignore_errors=True)
-    return gargalo.train(method, data, run, corruption=corruption, time=60 * minutes)
+    return gargalo.train(method, data, run, corruption=corruption, time=60 * minutes, **options)
 
 
 def others(name: str) -> str:

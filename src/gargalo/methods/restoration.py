@@ -32,7 +32,7 @@ def denoiser(
     ``self_supervised`` learns from noisy pictures alone, if their noise is independent from pixel to pixel (Huang et
     al. 2021, ``consistency`` is a weight of theirs; Pang et al. 2021, which has the weight ``recorruption``).
     """
-    usual = {"tiny": (16, 2), "small": (32, 4), "base": (48, 6), "large": (96, 8)}[size]
+    usual = {"tiny": (16, 2), "small": (32, 4), "base": (48, 6), "large": (64, 10)}[size]
     depth = check_range("depth", usual[1] if depth is None else depth, 1, restorer.MAX_DEPTH)
     trunk = partial(restorer.Residual, depth=depth, bias=bias)
     model = restorer_model(
