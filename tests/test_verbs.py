@@ -24,6 +24,27 @@ def test_a_row_does_not_depend_on_its_neighbors(digits_model):
     assert np.array_equal(together[290:], gargalo.embed(digits_model, values[290:]))
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_on_a_gpu_the_same_comes_out(digits_run, digits_model):
+    values, there = open_source("digits").values[:300].numpy(), gargalo.load(digits_run, device="cuda")
+    assert there.device.type == "cuda"
+    np.testing.assert_allclose(gargalo.embed(there, values), gargalo.embed(digits_model, values), atol=0.05)
+    far = gargalo.reconstruct(there, values).astype(int) - gargalo.reconstruct(digits_model, values)
+    assert np.abs(far).max() <= 3
+    assert gargalo.sample(there, 5).shape == (5, 1, 8, 8)
+    assert np.array_equal(gargalo.score(there, values).p_value, gargalo.score(digits_model, values).p_value)
+    assert gargalo.evaluate(there) == gargalo.evaluate(digits_model)
+
+
+def test_what_lies_elsewhere_is_measured_on_the_processor(digits_model):
+    assert digits_model.on_cpu is digits_model
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(digits_model), "device", torch.device("meta"))
+        twin = digits_model.on_cpu
+    assert twin is not digits_model
+    assert gargalo.evaluate(twin, limit=50) == gargalo.evaluate(digits_model, limit=50)
+
+
 def test_bytes_and_floats_mean_the_same(digits_model):
     values = open_source("digits").values[:5].numpy()
     assert np.array_equal(

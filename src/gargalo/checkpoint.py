@@ -98,6 +98,11 @@ class TrainedModel:
         found = None if self.path is None else kept(self.path, NORMALITY, self.config)
         return None if found is None else found.tensors
 
+    @property
+    def on_cpu(self) -> TrainedModel:
+        """Itself, or a copy there: what measures a model computes on the processor."""
+        return self if self.device.type == "cpu" else self.to("cpu")
+
     def to(self, device: str | torch.device) -> TrainedModel:
         """The same on another device; nothing that was made for speed on this one is taken along."""
         if self.device == torch.device(device):

@@ -116,16 +116,21 @@ def labels_for(model: TrainedModel, labels: Any, n: int) -> Tensor | None:
 
 
 @torch.no_grad()
-def in_batches(function: Callable[..., Tensor], *arrays: Tensor | None, sizes: tuple[int, ...] = SIZES) -> Tensor:
-    """Applies a function of rows in batches of one fixed size, so that a row's result does not depend on its
-    neighbors; the last batch is padded with its own last row. A single row or a few go in a smaller batch."""
+def in_batches(
+    function: Callable[..., Tensor],
+    *arrays: Tensor | None,
+    sizes: tuple[int, ...] = SIZES,
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """Applies a function of rows, on a ``device``, in batches of one fixed size, so that a row's result does not depend
+    on its neighbors; the last batch is padded with its own last row. A single row or a few go in a smaller batch."""
     first = next(a for a in arrays if a is not None)
     size = next(size for size in sizes if size >= min(len(first), sizes[-1]))
     results: list[Tensor] = []
     for start in range(0, len(first), size):
         rows = min(size, len(first) - start)
-        part = [None if a is None else _pad(a[start : start + size], size) for a in arrays]
-        results.append(function(*part)[:rows])
+        part = [None if a is None else _pad(a[start : start + size], size).to(device) for a in arrays]
+        results.append(function(*part)[:rows].cpu())
     return results[0] if len(results) == 1 else torch.cat(results)
 
 

@@ -63,6 +63,7 @@ def evaluate(
     """
     if samples < 1 or (limit is not None and limit < 1):
         raise ValueError(f"samples={samples} and limit={limit} must be at least 1.")
+    model = model.on_cpu
     source = open_for(model, data or model.config["data"])
     result = measure(model, source, split, samples=samples, limit=limit, seed=seed)
     if probe:
@@ -84,6 +85,7 @@ def compare(models: Sequence[TrainedModel], data: Sequence[str], *, split: Part 
 
 
 def _pair(model: TrainedModel, name: str, split: Part) -> dict[str, Any]:
+    model = model.on_cpu
     source = open_for(model, name)
     found = measure(model, source, split, samples=1, limit=COMPARED, seed=0)
     pca = found["baselines"]["pca"]

@@ -49,7 +49,7 @@ def tap2drum(model: TrainedModel, song: Song, *, unit: int | None = None) -> Son
     def kit(a: torch.Tensor) -> torch.Tensor:
         return model.net.decode(model.net.encode(a).mode).mode
 
-    out = as_array(model.spec.unscaled(in_batches(kit, torch.from_numpy(x))))
+    out = as_array(model.spec.unscaled(in_batches(kit, torch.from_numpy(x), device=model.device)))
     found = in_bytes(out)
     if not found[..., :WIDTH].any():
         raise DataError(f"{song.name}: nothing is struck in what the model makes of these taps. Give more of them.")
@@ -64,7 +64,8 @@ def played(model: TrainedModel, bits: npt.NDArray[np.uint8]) -> npt.NDArray[np.f
         assert isinstance(likelihood, Strokes)
         return likelihood.played(a)
 
-    return as_array(model.spec.unscaled(in_batches(feel, torch.from_numpy(bits.astype(np.float32)))))
+    hits = torch.from_numpy(bits.astype(np.float32))
+    return as_array(model.spec.unscaled(in_batches(feel, hits, device=model.device)))
 
 
 def _unit(model: TrainedModel, given: int | None) -> int:

@@ -32,7 +32,7 @@ def reconstruct(model: TrainedModel, images: Any, *, labels: Any = None) -> np.n
     def there_and_back(a: Tensor, c: Tensor | None) -> Tensor:
         return decoder.decode(model.net.encode(a, c).mode, c).mode
 
-    out = in_batches(there_and_back, x, condition)
+    out = in_batches(there_and_back, x, condition, device=model.device)
     return as_array(model.spec.unscaled(out))
 
 
@@ -45,7 +45,7 @@ def embed(model: TrainedModel, images: Any, *, labels: Any = None) -> np.ndarray
     def code(a: Tensor, c: Tensor | None) -> Tensor:
         return model.net.encode(a, c).mode.flatten(1)
 
-    return as_array(in_batches(code, x, condition))
+    return as_array(in_batches(code, x, condition, device=model.device))
 
 
 def project(
@@ -93,7 +93,7 @@ def decode(model: TrainedModel, codes: Any, *, labels: Any = None) -> np.ndarray
     def picture(a: Tensor, c: Tensor | None) -> Tensor:
         return decoder.decode(a.unflatten(1, model.net.prior.shape), c).mode  # type: ignore[arg-type]
 
-    out = in_batches(picture, z, labels_for(model, labels, len(z)))
+    out = in_batches(picture, z, labels_for(model, labels, len(z)), device=model.device)
     return as_array(model.spec.unscaled(out))
 
 

@@ -27,6 +27,7 @@ def log_likelihood(
     log p(x|z) stands for it. Every row meets the same noise, and the same corruption where the model was trained with
     one, so that it does not depend on its neighbors.
     """
+    model = model.on_cpu
     x = model_values(model, images)
     condition = labels_for(model, labels, len(x))
     inputs = corrupted(model, x, seed)

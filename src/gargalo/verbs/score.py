@@ -43,6 +43,7 @@ def score(model: TrainedModel, images: Any, *, labels: Any = None, seed: int = 0
 
     ``seed`` is of the noise that a model trained with a corruption sees.
     """
+    model = model.on_cpu
     known = normality.of(model)
 
     def ask(a: Tensor, b: Tensor, c: Tensor | None) -> Tensor:
@@ -58,6 +59,7 @@ def heat_map(model: TrainedModel, images: Any, *, labels: Any = None, seed: int 
 
     What the model cannot explain at each place, in standard deviations of what held-out examples leave there.
     """
+    model = model.on_cpu
     known = normality.of(model)
 
     def places(a: Tensor, b: Tensor, c: Tensor | None) -> Tensor:
@@ -84,7 +86,7 @@ def warn_if_unlike(model: TrainedModel, inputs: Tensor, condition: Tensor | None
     rows = torch.linspace(0, len(inputs) - 1, min(LOOKED_AT, len(inputs))).long()
     batch = Batch(inputs[rows], inputs[rows], None if condition is None else condition[rows])
     known = Normality(**model.normality)
-    answers = known.answers(model, batch, QUICK)
+    answers = known.answers(model.on_cpu, batch, QUICK)
     p = known.p_values(answers)
     share = float(known.outside(p).float().mean())
     by_chance = torch.special.gammaincc(torch.tensor(float(len(p)), dtype=p.dtype), -p.log().sum())

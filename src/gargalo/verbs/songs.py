@@ -117,7 +117,7 @@ def sample_songs(
         raise ValueError(f"key={key!r}: the chords say it already. Leave it out.")
     told = _told(model, chords, whole * np.arange(-(-length // whole)), form.steps)
     with seeded(seed), torch.no_grad():
-        code = model.net.prior.sample(n, temperature).flatten(1).numpy()  # type: ignore[operator]
+        code = model.net.prior.sample(n, temperature).flatten(1).cpu().numpy()  # type: ignore[operator]
     parts = [played(model, code, _each(told, 0, n))]
     if length > whole:
         step, rng, scales = following(model), np.random.default_rng(seed), [_scale(window) for window in parts[0]]
@@ -209,7 +209,7 @@ def vary_song(model: TrainedModel, song: Song, *, similarity: float = 0.8, seed:
     chords = None if apart.chords is None else apart.chords[first]
     codes = embed(model, apart.windows[first], labels=chords)
     with seeded(seed), torch.no_grad():
-        drawn = model.net.prior.sample(MIDDLE + len(codes)).flatten(1).numpy()  # type: ignore[operator]
+        drawn = model.net.prior.sample(MIDDLE + len(codes)).flatten(1).cpu().numpy()  # type: ignore[operator]
     middle, new = drawn[:MIDDLE].mean(0), drawn[MIDDLE:]
     moved = codes if similarity == 1 else middle + similarity * (codes - middle)
     moved = moved + np.sqrt(1 - similarity**2, dtype=np.float32) * (new - middle)
