@@ -16,7 +16,7 @@ from gargalo.data.batches import Feed
 from gargalo.evaluation import noise
 from gargalo.model import Batch
 from gargalo.registry import corruption, method
-from gargalo.self_supervised import Neighbors
+from gargalo.self_supervised import Neighbors, cut_noise
 from gargalo.spec import DataSpec
 from gargalo.training import Settings, TrainState, seeded, train
 from test_cli import run_gargalo
@@ -125,6 +125,17 @@ def test_means_of_what_was_cut_say_what_was_meant():
     assert torch.allclose(functional.uncut(values, torch.zeros(1)), values, atol=1e-5)
 
 
+@pytest.mark.parametrize("meant", [-0.05, 0.0, 0.05, 0.2, 0.5, 0.93, 1.0])
+def test_noise_is_drawn_as_cutting_leaves_it(meant):
+    brute = (meant + 0.1 * torch.randn(400_000)).clamp(0, 1)
+    mean = torch.full((400_000,), float(brute.mean()))
+    drawn = mean + cut_noise(mean, torch.full_like(mean, 0.1), torch.randn_like(mean))
+    assert float(drawn.min()) >= -1e-6
+    assert float(drawn.max()) <= 1 + 1e-6
+    places = torch.tensor([0.02, 0.2, 0.4, 0.6, 0.8, 0.98])
+    torch.testing.assert_close(drawn.quantile(places), brute.quantile(places), atol=2e-3, rtol=0)
+
+
 def test_noise_is_measured_by_brightness():
     generator = torch.Generator().manual_seed(2)
     clean = torch.nn.functional.interpolate(torch.rand(64, 2, 4, 4, generator=generator), 80, mode="bicubic")
@@ -144,11 +155,14 @@ def test_noise_that_is_measured_does_not_lean_on_how_many_squares_there_are():
     assert float(torch.stack(found).mean()) == pytest.approx(std, rel=0.01)
 
 
-def test_of_whole_pictures_the_clean_one_is_best():
-    """Of answers that keep a share of the noise, all that they are given, none is liked better than the clean one."""
-    generator = torch.Generator().manual_seed(0)
-    clean, std = torch.full((4, 1, 128, 128), 0.5), 0.1
-    noisy = clean + std * torch.randn(clean.shape, generator=generator)
+@pytest.mark.parametrize(("level", "share"), [(0.5, 0.5), (0.0, 1.0)])
+def test_of_whole_pictures_the_clean_one_is_best(level, share):
+    """Of answers that keep a share of the noise, all that they are given, none is liked better than the clean one; of
+    black ones, whose noise is cut, than what this leaves."""
+    generator, std = torch.Generator().manual_seed(0), 0.1
+    noisy = (level + std * torch.randn(4, 1, 128, 128, generator=generator)).clamp(0, 1)
+    clean = torch.full_like(noisy, float(noisy.mean()))
+    gray = (0.5 + std * torch.randn(4, 1, 128, 128, generator=generator)).clamp(0, 1)
     objective = Neighbors(0.0, 1.0, 1)
 
     def whole(kept):
@@ -158,13 +172,15 @@ def test_of_whole_pictures_the_clean_one_is_best():
         with seeded(1):
             return float(objective._whole(answer, noisy, clean).mean()) / clean[0].numel()
 
-    found = [whole(kept) for kept in (0.0, 0.3, 1.0)]
+    objective._measured(gray, torch.full_like(gray, 0.5))  # by which it is known how much was cut
     assert objective.noise.nanmean() == pytest.approx(std, rel=0.05)
-    # (1 + 1 / r^2 + k^2 (1 + r^2)) / (1 + 1 / r^2) / 2, for r = 1 / 2 and a share k
-    assert found == pytest.approx([0.5, 0.5 * (1 + 0.09 / 4), 0.5 * 1.25], rel=0.03)
+    found = [whole(kept) for kept in (0.0, 0.3, 1.0)]
+    left, target = float(noisy.var()) / std**2, 1 + share**-2
+    wanted = [0.5 * left * (target + kept**2 * (1 + share**2)) / target for kept in (0.0, 0.3, 1.0)]
+    assert found == pytest.approx(wanted, rel=0.05)
 
 
-def test_weights_are_chosen_by_halves_whatever_noise_was_measured():
+def test_halves_say_how_well_it_does_whatever_noise_was_measured():
     model, objective = make("denoiser", (1, 64, 64), size="tiny", self_supervised=True)
     noisy = [0.5 + level * torch.randn(8, 1, 64, 64) for level in (0.1, 0.2)]
     found = objective.eval()(model, Batch(noisy[0], noisy[0]))
@@ -201,7 +217,9 @@ def test_noise_is_learned_without_clean_pictures():
     error = (repaired(state.average, noisy) - clean).square().mean()
     assert float(error) < 0.35 * 0.01
     found = objective.eval()(model, Batch(noisy, noisy))
-    assert torch.equal(found.total.detach(), found.terms["nll"])  # by which weights are chosen: `apart` likes noise
+    assert torch.equal(found.total.detach(), found.terms["nll"])  # `apart` likes noise
+    assert [state.observe(number) for number in (1.0, 2.0, 3.0)] == [True] * 3  # the last weights are kept
+    assert (state.best_loss, state.stale) == (3.0, 2)
 
 
 @pytest.mark.parametrize("side", [13, 48, 50])

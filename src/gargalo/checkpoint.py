@@ -395,5 +395,5 @@ def _tensors_digest(tensors: dict[str, Tensor], note: str) -> str:
     found = hashlib.sha256(note.encode())
     for name in sorted(tensors):
         found.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}\n".encode())
-        found.update(tensors[name].contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        found.update(tensors[name].cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return found.hexdigest()

@@ -10,8 +10,7 @@ from torch.nn import functional as F
 
 from gargalo.distributions import DiagonalGaussian, sum_event
 
-LEAST_SIDE, FEW_SQUARES = 64, 8  # pixels for squares to be looked for, and squares for their noise to be believed
-SQUARE = 8  # wavelets, which see twice as many pixels
+LEAST_SIDE, SQUARE, FEW_SQUARES = 64, 8, 8  # pixels for squares to be looked for; wavelets a side; to be believed
 CUT = 2.0  # standard deviations from black or white within which noise is cut off noticeably
 NORMAL_MAD, NORMAL_TENTH = 0.6745, 1.2816  # of a standard normal: median of absolute values; a tenth lie below minus it
 
@@ -193,14 +192,12 @@ def noise_by_brightness(x: Tensor, clean: Tensor, bins: int) -> Tensor:
     """The same of all pictures ``[N, C, H, W]`` together, by how bright squares are, from 0 to 1 in so many ``bins``:
     ``[C, bins]``, nan where there are few squares. Sides are `LEAST_SIDE` at the least.
 
-    What is known of how they look ``clean`` says which are flat, half of those as bright: as it is not the noise itself
-    that says so, its mean square is right, where that of a flattest tenth leans on how many there are.
-    """
-    square = 2 * SQUARE
+    How they look ``clean`` says which quarter of those as bright are flat: as the noise itself does not say so, its
+    mean square is right, however few there are."""
     noise, edges = (F.avg_pool2d(_wavelets(part).square(), SQUARE).transpose(0, 1).flatten(1) for part in (x, clean))
-    place = (F.avg_pool2d(clean, square).transpose(0, 1).flatten(1) * bins).long().clamp(0, bins - 1)
+    place = (F.avg_pool2d(clean, 2 * SQUARE).transpose(0, 1).flatten(1) * bins).long().clamp(0, bins - 1)
     alike = place[:, None] == torch.arange(bins, device=x.device)[:, None]  # [C, bins, S]
-    flattest = torch.where(alike, edges[:, None], torch.nan).nanquantile(0.5, 2, keepdim=True)
+    flattest = torch.where(alike, edges[:, None], torch.nan).nanquantile(0.25, 2, keepdim=True)
     squares = torch.where(alike & (edges[:, None] <= flattest), noise[:, None], torch.nan)
     return squares.nanmean(2).sqrt().masked_fill(alike.sum(2) < FEW_SQUARES, torch.nan)
 

@@ -37,6 +37,7 @@ class Objective(nn.Module):
     """
 
     players: tuple[str, ...] = ("model",)
+    keeps_last = False  # weights, where the validation loss cannot say which are the best
     step: Tensor
 
     def __init__(self) -> None:

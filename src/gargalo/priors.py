@@ -216,7 +216,7 @@ class Mixture(Prior):
         2007). A small share of the codes' own variance keeps every covariance away from zero."""
         components, z = len(self.logits), z[:MAX_FITTED]
         self.means.copy_(_spread(z, components))
-        whole = torch.cov(z.T).view(self.shape[0], -1) if len(z) > 1 else torch.eye(self.shape[0])
+        whole = torch.cov(z.T).view(self.shape[0], -1) if len(z) > 1 else torch.eye(self.shape[0]).to(z)
         floor = 1e-3 * torch.diag(whole.diagonal().clamp(min=1e-6))
         owners = torch.cdist(z, self.means).argmin(1)
         shares, before = F.one_hot(owners, components).to(z.dtype), -math.inf

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
@@ -39,9 +40,10 @@ class Neighbors(Objective):
 
     ``consistency`` weighs that the two halves of what is made of the whole picture differ as the answers do. Halves are
     rougher than pictures, so that what learned from them alone leaves noise where a picture is smooth:
-    ``recorruption`` weighs that from the whole picture with more noise the picture with less is foretold, of noise such
-    that both have none in common (Pang et al. 2021). How much there is of it in ``channels`` is measured by brightness,
-    in pictures of `functional.LEAST_SIDE` pixels at the least; smaller ones go without.
+    ``recorruption`` weighs that from the whole picture with as much noise again the picture without that is foretold,
+    after Pang et al. (2021). Of two that are drawn from one law neither their sum nor the rest of it says which is
+    which, so that this holds where noise was cut at black and white too. How much there is of it in ``channels`` is
+    measured by brightness, in pictures of `functional.LEAST_SIDE` pixels at the least; smaller ones go without.
 
     The batch's target is not looked at, nor what is beyond a multiple of four rows and columns: halves must have even
     sides, for networks that fold them.
@@ -50,6 +52,7 @@ class Neighbors(Objective):
     noise: Tensor
 
     independent_noise = True  # is taken for granted: see `gargalo.evaluation.noise`
+    keeps_last = True  # how well halves are foretold tells weights apart no more, long before whole pictures are best
 
     def __init__(self, consistency: float, recorruption: float, channels: int) -> None:
         super().__init__()
@@ -66,8 +69,8 @@ class Neighbors(Objective):
         one, other = functional.neighbors(noisy, choice)
         out: Output = model(Batch(one, other))
         terms = {"nll": out.nll}
-        if not self.training:  # To choose weights by nothing else will do: the next term's scale is the noise that was
-            return loss(out.nll, **terms)  # measured, which drifts, and the last is the smaller the more noise is left.
+        if not self.training:  # The next term's scale is the noise that was measured, which drifts, and the last is
+            return loss(out.nll, **terms)  # the smaller the more noise is left.
         with torch.no_grad():
             whole = cast(Any, model).decode(cast(Any, model).encode(noisy).mode).mode
         if self.recorruption and min(high, wide) >= functional.LEAST_SIDE:
@@ -80,23 +83,43 @@ class Neighbors(Objective):
         return loss(sum(terms.values(), torch.zeros(())), **terms)
 
     def _whole(self, model: nn.Module, noisy: Tensor, clean: Tensor) -> Tensor:
-        """Half the squared error in foretelling less noise from more, by the variance of the target, ``[N]``; what is
-        known of the ``clean`` picture says how much there is."""
+        """Half the squared error in foretelling a picture less noise from one with more, by the variance of the target,
+        ``[N]``; what is known of the ``clean`` picture says how much there is."""
         std = self._measured(noisy, clean)
-        more = std * torch.randn_like(noisy)
-        out: Output = model(Batch(noisy + RATIO * more, noisy))
-        error = (out.likelihood.mode - noisy + more / RATIO).square() / (std.square().mean() * (1 + RATIO**-2))
-        known = (clean > 2 * std) & (clean < 1 - 2 * std) & (std > 0)  # elsewhere noise was cut, or is none
-        return 0.5 * torch.where(known, error, 0.0).flatten(1).sum(1)
+        drawn, cut = torch.randn_like(noisy), ((noisy >= 0) & (noisy <= 1)).all()
+        more = torch.where(cut, cut_noise(clean, std, drawn), std * drawn)
+        near = cut & (torch.minimum(clean, 1 - clean) < functional.CUT * std)
+        share = torch.where(near, 1.0, RATIO)
+        out: Output = model(Batch(noisy + share * more, noisy))
+        error = (out.likelihood.mode - noisy + more / share).square()
+        left = (1 + share**-2) * std.square().mean().clamp(min=1e-12)  # noise of the target
+        return 0.5 * torch.where(std > 0, error / left, 0.0).flatten(1).sum(1)
 
     def _measured(self, noisy: Tensor, clean: Tensor) -> Tensor:
-        """Standard deviation of the noise of every pixel, by what was measured at this and all steps before."""
+        """Standard deviation of the noise of every pixel before it was cut, by what was measured at this and all steps
+        before; near black and white, where cutting leaves less, as at the nearest brightness that is far enough."""
         found = functional.noise_by_brightness(noisy, clean, BINS)
         known = torch.where(self.noise.isnan(), found, torch.lerp(self.noise, found, NEWEST))
         self.noise.copy_(torch.where(found.isnan(), self.noise, known))
-        table = torch.where(self.noise.isnan(), self.noise.nanmean(1, keepdim=True), self.noise).nan_to_num(0.0)
+        middles = (torch.arange(BINS, device=noisy.device) + 0.5) / BINS
+        whole = (self.noise < torch.minimum(middles, 1 - middles) / functional.CUT) & self.noise.isfinite()
+        whole = torch.where(whole.any(1, keepdim=True), whole, self.noise.isfinite())
+        apart = (middles[:, None] - middles).abs()  # from each bin to all
+        nearest = torch.where(whole[:, None], apart, torch.inf).argmin(2)
+        table = self.noise.gather(1, nearest).nan_to_num(0.0)
         place = (clean * BINS).long().clamp(0, BINS - 1).transpose(0, 1).flatten(1)
         return table.gather(1, place).unflatten(1, (len(noisy), *noisy.shape[2:])).transpose(0, 1)
+
+
+def cut_noise(mean: Tensor, std: Tensor, drawn: Tensor) -> Tensor:
+    """Noise of pixels that are cut to [0, 1] and have this ``mean`` then, less that mean: of ``std`` before that, from
+    standard normal numbers ``drawn``, all of one shape. The end that is farther away is too far to matter."""
+    places = torch.linspace(-4, 4, 1025, device=mean.device)  # of pixels before they are cut, in deviations from an end
+    means = places * torch.special.ndtr(places) + torch.exp(-places.square() / 2) / math.sqrt(2 * math.pi)
+    table = places[torch.searchsorted(means, torch.arange(1024, device=mean.device) / 256)]
+    away = torch.minimum(mean, 1 - mean).clamp(min=0) / std.clamp(min=1e-6)
+    meant = torch.where(away < 3.99, table[(256 * away).long().clamp(max=1023)], away)
+    return torch.where(mean < 0.5, std, -std) * ((meant + drawn).clamp(min=0) - away)
 
 
 class Contrastive(Objective):

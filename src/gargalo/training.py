@@ -187,13 +187,15 @@ class TrainState:
                 mine.copy_(other)
 
     def observe(self, validation_loss: float) -> bool:
-        """Notes the loss of the averaged weights; keeps them if it is the lowest so far, and says so."""
-        if validation_loss < self.best_loss:
-            self.best_loss, self.stale = validation_loss, 0
+        """Notes the loss of the averaged weights; keeps them, and says so, if it is the lowest so far, or the objective
+        wants the last ones."""
+        lower = validation_loss < self.best_loss
+        self.stale = 0 if lower else self.stale + 1
+        kept = lower or self.learner.objective.keeps_last
+        if kept:
+            self.best_loss = validation_loss
             self.best.load_state_dict(self.average.state_dict())
-            return True
-        self.stale += 1
-        return False
+        return kept
 
 
 def _decayed(group: list[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ def model_values(model: TrainedModel, data: Any, *, corrupted: bool = False) -> 
     """
     spec = model.spec
     shape = spec.input_shape if corrupted else spec.shape
-    values = data if isinstance(data, Tensor) else torch.from_numpy(np.require(data, requirements=["C", "W"]))
+    values = data.cpu() if isinstance(data, Tensor) else torch.from_numpy(np.require(data, requirements=["C", "W"]))
     if spec.kind == "image" and values.dim() == 3 and shape[0] == 1:
         values = values[:, None]
     if spec.kind == "sequence" and values.dim() == 2 and shape[1:] == (1,):

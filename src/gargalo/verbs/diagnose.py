@@ -55,7 +55,7 @@ def _training(model: TrainedModel) -> list[Finding]:
         if before - last > FALLING * abs(before) and model.config["settings"]["schedule"] == "constant":
             advice = "Train longer: raise --time or --epochs."
             found.append(Finding("warning", "The validation loss was still falling when training ended.", advice))
-        if last > min(losses) + FALLING * abs(min(losses)):
+        if last > min(losses) + FALLING * abs(min(losses)) and not model.objective.keeps_last:
             advice = "The weights kept are those of the best evaluation. More data, or a smaller network, would help."
             found.append(Finding("warning", "The validation loss rose towards the end: overfitting.", advice))
     return found
