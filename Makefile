@@ -43,7 +43,7 @@ bench-methods: .venv/installed  # eight hours: every method for a minute, those 
 docs: .venv/installed
 	$(BIN)/python docs/generate.py
 
-weights: .venv/installed  # two hours: those that ship, from FLOWERS, a folder of TensorFlow's flower_photos
+weights: .venv/installed  # 75 minutes (for five of the seven, those of a GPU): those that ship, from FLOWERS, a folder of TensorFlow's flower_photos
 	$(BIN)/python -m benchmarks.weights $(FLOWERS)
 
 weights-music: .venv/installed  # twenty minutes: those of music that ship, from GROOVE, the Groove MIDI Dataset without audio

@@ -15,7 +15,7 @@ from gargalo.model import Batch, Output
 from gargalo.objectives import Loss, Objective, loss
 
 BINS, NEWEST = 16, 0.02  # of brightness; share of a new measurement of noise in what is known
-RATIO = 0.5  # of the noise that is added to one picture: the other gets twice as much, with its sign turned
+RATIO = 0.5  # of the Gaussian noise that is added to one picture: the other gets twice as much, with its sign turned
 
 
 class Masked(Objective):
@@ -40,10 +40,11 @@ class Neighbors(Objective):
 
     ``consistency`` weighs that the two halves of what is made of the whole picture differ as the answers do. Halves are
     rougher than pictures, so that what learned from them alone leaves noise where a picture is smooth:
-    ``recorruption`` weighs that from the whole picture with as much noise again the picture without that is foretold,
-    after Pang et al. (2021). Of two that are drawn from one law neither their sum nor the rest of it says which is
-    which, so that this holds where noise was cut at black and white too. How much there is of it in ``channels`` is
-    measured by brightness, in pictures of `functional.LEAST_SIDE` pixels at the least; smaller ones go without.
+    ``recorruption`` weighs that from the whole picture with more noise the picture with less is foretold, of noise such
+    that both have none in common (Pang et al. 2021). Where it was cut at black and white, and is not Gaussian, as much
+    is added as there is, by the same law: of two like that no sum says which is which. How much there is of it in
+    ``channels`` is measured by brightness, in pictures of `functional.LEAST_SIDE` pixels at the least; smaller ones go
+    without.
 
     The batch's target is not looked at, nor what is beyond a multiple of four rows and columns: halves must have even
     sides, for networks that fold them.
