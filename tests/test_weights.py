@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import gargalo
@@ -29,6 +30,16 @@ def test_each_is_small_and_says_whose_data_it_has_learned_from(name):
     assert "CC BY 4.0" in card
     assert "Gillick" in card
     assert f"-o {name}" in card
+
+
+@pytest.mark.parametrize("name", [name for name in weights.names() if name.startswith(("denoiser", "upscaler"))])
+def test_those_of_pictures_are_small_whole_and_on_the_card(name):
+    file = weights.FOLDER / f"{name}.safetensors"
+    assert file.stat().st_size < LARGEST
+    assert f"-o {name} " in (weights.FOLDER / "README.md").read_text()
+    model = gargalo.shipped(name)
+    assert {parameter.dtype for parameter in model.net.parameters()} == {torch.float32}
+    assert model.config["arguments"]["size"] == ("large" if name.endswith("large") else "base")
 
 
 def test_a_beat_is_drawn_and_played_without_a_run(tmp_path):
