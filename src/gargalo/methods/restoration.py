@@ -24,7 +24,7 @@ def denoiser(
     depth: int | None = None,
     bias: bool = True,
     self_supervised: bool = False,
-    consistency: float = 1.0,
+    consistency: float = 2.0,
     recorruption: float = 1.0,
 ) -> Made:
     """Residual blocks on the folded picture, which predict its noise (Zhang et al. 2017, 2018; Lim et al. 2017).
