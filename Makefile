@@ -67,7 +67,7 @@ bench-collections: .venv/installed
 	$(BIN)/python -m benchmarks.losses
 	$(BIN)/python docs/generate.py
 
-bench-restoration: .venv/installed  # ten hours: nine trainings of one, four of ten minutes, classical filters
+bench-restoration: .venv/installed  # eleven hours: ten trainings of one, four of ten minutes, classical filters
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[rivals]'
 	$(BIN)/python -m benchmarks.restoration
 	$(BIN)/python -m benchmarks.restoration --files

@@ -177,7 +177,7 @@ def test_of_whole_pictures_the_clean_one_is_best(level, share):
     found = [whole(kept) for kept in (0.0, 0.3, 1.0)]
     left, target = float(noisy.var()) / std**2, 1 + share**-2
     wanted = [0.5 * left * (target + kept**2 * (1 + share**2)) / target for kept in (0.0, 0.3, 1.0)]
-    assert found == pytest.approx(wanted, rel=0.05)
+    assert found == pytest.approx(wanted, rel=0.03)
 
 
 def test_halves_say_how_well_it_does_whatever_noise_was_measured():

@@ -46,7 +46,7 @@ def run(tmp_path_factory):
     path = tmp_path_factory.mktemp("runs") / "tunes"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("gargalo.verbs.prior.EPOCHS", 1)
-        gargalo.train("music", "tunes", path, network="mixer:size=tiny,depth=1", epochs=12, latent_dim=8)
+        gargalo.train("music", "tunes", path, network="mixer:size=tiny,depth=1", epochs=12, latent_dim=8, device="cpu")
     return path
 
 
@@ -242,13 +242,13 @@ def test_rests_stay_rests_in_variations(model, jig):
 
 def test_what_is_made_of_a_song_is_in_its_key_and_as_loud(model, jig):
     way = gargalo.interpolate_songs(model, [jig, jig], steps=3, bars=3)
-    assert len({velocity for song in way for velocity in song.tracks[0].notes[:, 3].tolist()}) > 1
     for song in way:
         assert song.keys == jig.keys
         (track,) = song.tracks
         assert track.name == "Fiddle"
         assert (track.notes[:, 0] < 3 * 6 * 240).all()
         assert set(track.notes[:, 3].tolist()) <= set(jig.tracks[0].notes[:, 3].tolist())
+        assert len(np.unique(track.notes[:, 3])) > 1
     (made,) = gargalo.sample_songs(model, 1, key="E minor")
     assert made.keys == (Key(0, 1, True),)
 
