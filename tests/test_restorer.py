@@ -155,19 +155,20 @@ def test_noise_that_is_measured_does_not_lean_on_how_many_squares_there_are():
     assert float(torch.stack(found).mean()) == pytest.approx(std, rel=0.01)
 
 
-@pytest.mark.parametrize(("level", "share"), [(0.5, 0.5), (0.0, 1.0)])
+@pytest.mark.parametrize(("level", "share"), [(0.5, 0.25), (0.0, 1.0)])
 def test_of_whole_pictures_the_clean_one_is_best(level, share):
     """Of answers that keep a share of the noise, all that they are given, none is liked better than the clean one; of
     black ones, whose noise is cut, than what this leaves."""
     generator, std = torch.Generator().manual_seed(0), 0.1
     noisy = (level + std * torch.randn(4, 1, 128, 128, generator=generator)).clamp(0, 1)
-    clean = torch.full_like(noisy, float(noisy.mean()))
+    flat = float(noisy.mean())
+    clean = torch.full_like(noisy, flat)
     gray = (0.5 + std * torch.randn(4, 1, 128, 128, generator=generator)).clamp(0, 1)
     objective = Neighbors(0.0, 1.0, 1)
 
     def whole(kept):
         def answer(batch):
-            return SimpleNamespace(likelihood=SimpleNamespace(mode=clean + kept * (batch.input - clean)))
+            return SimpleNamespace(likelihood=SimpleNamespace(mode=flat + kept * (batch.input - flat)))
 
         with seeded(1):
             return float(objective._whole(answer, noisy, clean).mean()) / clean[0].numel()
@@ -176,8 +177,23 @@ def test_of_whole_pictures_the_clean_one_is_best(level, share):
     assert objective.noise.nanmean() == pytest.approx(std, rel=0.05)
     found = [whole(kept) for kept in (0.0, 0.3, 1.0)]
     left, target = float(noisy.var()) / std**2, 1 + share**-2
-    wanted = [0.5 * left * (target + kept**2 * (1 + share**2)) / target for kept in (0.0, 0.3, 1.0)]
+    wanted = [0.25 * left * (target + kept**2 * (1 + share**2)) for kept in (0.0, 0.3, 1.0)]
     assert found == pytest.approx(wanted, rel=0.03)
+
+
+def test_what_is_added_to_whole_pictures_leaves_answers_alone():
+    """With either sign it cancels: an answer that looks at nothing is drawn to the picture as it was given."""
+    generator = torch.Generator().manual_seed(0)
+    noisy = 0.5 + 0.1 * torch.randn(2, 1, 64, 64, generator=generator)
+    answer = torch.full((2, 1, 64, 64), 0.4, requires_grad=True)
+    objective = Neighbors(0.0, 1.0, 1)
+
+    def model(batch):
+        return SimpleNamespace(likelihood=SimpleNamespace(mode=answer.repeat(2, 1, 1, 1)))
+
+    objective._whole(model, noisy, torch.full_like(noisy, 0.5)).mean().backward()
+    away = answer.detach() - noisy
+    assert torch.allclose(answer.grad / answer.grad.std(), away / away.std(), atol=1e-3)
 
 
 def test_halves_say_how_well_it_does_whatever_noise_was_measured():

@@ -15,7 +15,7 @@ from gargalo.model import Batch, Output
 from gargalo.objectives import Loss, Objective, loss
 
 BINS, NEWEST = 16, 0.02  # of brightness; share of a new measurement of noise in what is known
-RATIO = 0.5  # of the Gaussian noise that is added to one picture: the other gets twice as much, with its sign turned
+RATIO = 0.25  # of the Gaussian noise that is added to one picture: the other gets four times as much, sign turned
 
 
 class Masked(Objective):
@@ -42,9 +42,11 @@ class Neighbors(Objective):
     rougher than pictures, so that what learned from them alone leaves noise where a picture is smooth:
     ``recorruption`` weighs that from the whole picture with more noise the picture with less is foretold, of noise such
     that both have none in common (Pang et al. 2021). Where it was cut at black and white, and is not Gaussian, as much
-    is added as there is, by the same law: of two like that no sum says which is which. How much there is of it in
-    ``channels`` is measured by brightness, in pictures of `functional.LEAST_SIDE` pixels at the least; smaller ones go
-    without.
+    is added as there is, by the same law: of two like that no sum says which is which. What is added is added with
+    either sign, to every other picture, which costs no more than once to all: in the mean of both little is left of the
+    noise that the target was given, so that the input needs little more than it had, and answers are learned for noise
+    as it is. How much there is of it in ``channels`` is measured by brightness, in pictures of `functional.LEAST_SIDE`
+    pixels at the least; smaller ones go without.
 
     The batch's target is not looked at, nor what is beyond a multiple of four rows and columns: halves must have even
     sides, for networks that fold them.
@@ -75,7 +77,8 @@ class Neighbors(Objective):
         with torch.no_grad():
             whole = cast(Any, model).decode(cast(Any, model).encode(noisy).mode).mode
         if self.recorruption and min(high, wide) >= functional.LEAST_SIDE:
-            terms["whole"] = self.recorruption * self._whole(model, noisy, whole)
+            pairs = self._whole(model, noisy[::2], whole[::2])
+            terms["whole"] = self.recorruption * pairs.mean().expand(len(noisy))
         whole_one, whole_other = functional.neighbors(whole, choice)
         answer = out.likelihood.mode
         variance = (answer - other).square().mean().detach()  # of what cannot be foretold: weighs both terms alike
@@ -84,17 +87,18 @@ class Neighbors(Objective):
         return loss(sum(terms.values(), torch.zeros(())), **terms)
 
     def _whole(self, model: nn.Module, noisy: Tensor, clean: Tensor) -> Tensor:
-        """Half the squared error in foretelling a picture less noise from one with more, by the variance of the target,
-        ``[N]``; what is known of the ``clean`` picture says how much there is."""
-        std = self._measured(noisy, clean)
-        drawn, cut = torch.randn_like(noisy), ((noisy >= 0) & (noisy <= 1)).all()
+        """Half the squared error in foretelling a picture less noise from one with more, by twice the variance of the
+        noise it came with, ``[2 N]``: as drawn, then with all signs turned. What is known of the ``clean`` picture says
+        how much there is."""
+        std, drawn, cut = self._measured(noisy, clean), torch.randn_like(noisy), ((noisy >= 0) & (noisy <= 1)).all()
+        noisy, clean, std, drawn = tile(noisy, 2), tile(clean, 2), tile(std, 2), torch.cat([drawn, -drawn])
         more = torch.where(cut, cut_noise(clean, std, drawn), std * drawn)
         near = cut & (torch.minimum(clean, 1 - clean) < functional.CUT * std)
         share = torch.where(near, 1.0, RATIO)
         out: Output = model(Batch(noisy + share * more, noisy))
         error = (out.likelihood.mode - noisy + more / share).square()
-        left = (1 + share**-2) * std.square().mean().clamp(min=1e-12)  # noise of the target
-        return 0.5 * torch.where(std > 0, error / left, 0.0).flatten(1).sum(1)
+        variance = std.square().mean().clamp(min=1e-12)
+        return 0.25 * torch.where(std > 0, error / variance, 0.0).flatten(1).sum(1)
 
     def _measured(self, noisy: Tensor, clean: Tensor) -> Tensor:
         """Standard deviation of the noise of every pixel before it was cut, by what was measured at this and all steps
