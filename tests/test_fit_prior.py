@@ -83,9 +83,9 @@ def test_a_prior_is_fitted_to_what_hamiltonian_steps_come_to(tmp_path):
     with seeded(0), torch.no_grad():
         codes = model.net.codes(batch, model.net.prior)
     with seeded(0):
-        assert torch.equal(codes, model.net(batch).z.detach())
+        torch.testing.assert_close(codes, model.net(batch).z.detach())  # with slopes kept, kernels may round otherwise
     with seeded(0):
-        assert not torch.equal(codes, model.net.encode(batch.input).draw()[0])
+        assert not torch.allclose(codes, model.net.encode(batch.input).draw()[0])
 
 
 def test_a_prior_in_the_place_of_one_that_was_learned_does_not_lose_it(tmp_path):
